@@ -1,0 +1,83 @@
+"""The checks of a prompt bank: items in, a report out that names the items at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from prefbench.bank import BUILTIN, prompt_files, read_lines
+from prefbench.bank_checks import choices, counts, duplicates, openings, schema, wording
+from prefbench.bank_checks.report import BankReport, ItemKey, Problem, key_of
+from prefbench.records import DOMAINS, PromptItem
+
+__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files"]
+
+Profile = Literal["shipped", "custom"]
+Check = Callable[[Sequence[PromptItem]], Iterable[Problem]]
+
+OF_ITEMS: tuple[Check, ...] = (
+    schema.check_ids,
+    schema.check_blanks,
+    schema.check_tags,
+    wording.check_length,
+    wording.check_ending,
+    wording.check_one_question,
+    wording.check_flagged,
+    wording.check_local,
+    choices.check_option_lists,
+    choices.check_options_shown,
+    choices.check_option_wording,
+    choices.check_option_order,
+    openings.check_openings,
+)
+OF_SHIPPED_ITEMS: tuple[Check, ...] = (schema.check_shipped_ids, schema.check_tag_vocabulary)
+ACROSS_BANK: tuple[Check, ...] = (
+    duplicates.check_exact,
+    duplicates.check_normalised,
+    duplicates.check_near,
+    duplicates.check_word_overlap,
+)
+
+
+def check_bank(
+    items: Sequence[PromptItem], profile: Profile = "shipped", *, others: Sequence[PromptItem] = ()
+) -> BankReport:
+    """Run every check over a bank.
+
+    `profile="shipped"` adds what holds of the bank that comes with prefbench: its domains, ids, counts,
+    mix of formats and tag vocabulary. `others` are further items that `items` must not repeat.
+    """
+    problems = [problem for check in OF_ITEMS for problem in check(items)]
+    skipped: list[str] = []
+    try:
+        problems += choices.check_options_parse(items)
+    except ImportError:
+        skipped.append("options_parse: prefbench.options is missing")
+    if profile == "shipped":
+        problems += [problem for check in OF_SHIPPED_ITEMS for problem in check(items)]
+        problems += _check_shipped_counts(items, whole_bank=not others)
+    problems += _check_across(items, others)
+    return BankReport(len(items), tuple(problems), tuple(skipped))
+
+
+def check_bank_files(
+    source: str | Path = BUILTIN, profile: Profile = "shipped", *, others: Sequence[PromptItem] = ()
+) -> BankReport:
+    """Run every check over the files of a bank; a line that is no item is a problem, not an error."""
+    items, problems = schema.parse_lines(read_lines(prompt_files(source)))
+    report = check_bank(items, profile, others=others)
+    return BankReport(report.n_items, (*problems, *report.problems), report.skipped)
+
+
+def _check_shipped_counts(items: Sequence[PromptItem], *, whole_bank: bool) -> list[Problem]:
+    present = {item.domain for item in items}
+    domains = [domain for domain in DOMAINS if whole_bank or domain in present]
+    by_domain = (counts.check_counts, counts.check_formats, counts.check_tag_counts)
+    return [problem for check in by_domain for problem in check(items, domains)]
+
+
+def _check_across(items: Sequence[PromptItem], others: Sequence[PromptItem]) -> list[Problem]:
+    ours = {key_of(item) for item in items}
+    found = [problem for check in ACROSS_BANK for problem in check([*items, *others])]
+    return [problem for problem in found if ours.intersection(problem.items)]

@@ -1,0 +1,55 @@
+"""What the checks find: problems that name their items, and checks that could not run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from prefbench.records import PromptItem
+
+
+class ItemKey(NamedTuple):
+    """What makes an item one of a kind within a bank."""
+
+    domain: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault, found by one check."""
+
+    check: str
+    message: str
+    items: tuple[ItemKey, ...] = ()
+    """The items at fault; empty where the fault is of the whole bank or of a line that is no item."""
+
+    def __str__(self) -> str:
+        names = ", ".join(key.id for key in self.items[:12])
+        more = f" and {len(self.items) - 12} more" if len(self.items) > 12 else ""
+        return f"{self.check}: {names}{more}: {self.message}" if names else f"{self.check}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class BankReport:
+    """All problems of a bank, in the order of the checks."""
+
+    n_items: int
+    problems: tuple[Problem, ...]
+    skipped: tuple[str, ...] = ()
+    """One sentence for each check that did not run: what is missing and how to get it."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check ran and none found a problem."""
+        return not self.problems and not self.skipped
+
+
+def key_of(item: PromptItem) -> ItemKey:
+    """Return the key of an item."""
+    return ItemKey(item.domain, item.id)
+
+
+def about(check: str, item: PromptItem, message: str) -> Problem:
+    """Return a problem of one item."""
+    return Problem(check, message, (key_of(item),))
