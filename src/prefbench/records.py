@@ -111,6 +111,7 @@ class ResponseRecord(_Line):
 
     @property
     def key(self) -> RecordKey:
+        """What tells this record from the others of its condition."""
         return RecordKey(self.domain, self.id, self.temperature)
 
 
@@ -145,6 +146,7 @@ class ScoredRecord(_Line):
 
     @property
     def key(self) -> RecordKey:
+        """What tells this record from the others of its condition."""
         return RecordKey(self.domain, self.id, parse_temperature(self.temperature))
 
 

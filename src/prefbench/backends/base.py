@@ -1,0 +1,91 @@
+"""The backend seam: requests in, completions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from prefbench.records import RecordKey
+
+PromptStyle = Literal["auto", "chat", "completion", "qa"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the answers to one prompt are drawn."""
+
+    temperature: float
+    """0 takes the most likely token each time."""
+    top_p: float
+    """Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): the smallest set of tokens with this mass."""
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer; they are not part of its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What tells one condition from another that shares its weights."""
+
+    condition: str
+    prompt_style: PromptStyle = "auto"
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt, to be answered n times. Answer i is drawn with the seed `seed + i`."""
+
+    key: RecordKey
+    prompt: str
+    n: int
+    seed: int
+    sampling: Sampling
+    treatment: Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One answer."""
+
+    text: str
+    finish_reason: str | None
+    """`stop` (end of sequence or a stop string) or `length` (cut at max_tokens)."""
+    tokens: int
+    """Generated tokens, the end-of-sequence token included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The n answers to one request, or the fault that it met."""
+
+    request: Request
+    outputs: tuple[Output, ...] = ()
+    error: str | None = None
+
+
+class Backend(Protocol):
+    """Something that generates text, opened on one model, for every condition that shares its weights."""
+
+    supports: ClassVar[frozenset[str]]
+    """What it can do beyond plain sampling: "seed", "system_prompt", "stop", "chat", "adapter", "steering"."""
+
+    @property
+    def block(self) -> int:
+        """How many consecutive requests are computed together and so share their rounding; 1 if none do.
+
+        A resumed run asks again for whole blocks, so that the numbers do not depend on where it was cut.
+        """
+        ...
+
+    def describe(self, treatment: Treatment) -> dict[str, Any]:
+        """Return what the manifest must say: versions, model hash, prompt style, what seeds guarantee."""
+        ...
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield completions as they finish. One request's fault is its Completion's `error`.
+
+        Raises BackendError for a fault that hits every request.
+        """
+        ...

@@ -1,0 +1,117 @@
+"""The `hf` backend: blocks of requests in, completions out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, ClassVar
+
+from prefbench.backends.base import Completion, PromptStyle, Request, Treatment
+from prefbench.backends.hf.decoding import BlockDecoder, Prompt
+from prefbench.backends.hf.loading import identify_model, load_model
+from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
+from prefbench.errors import BackendError, ConfigError
+
+SEEDING = (
+    "answer i of a prompt is drawn by inverting its token distributions at the Philox uniforms of seed + i, "
+    "whatever else is in the batch; the distributions themselves are equal up to floating-point rounding between "
+    "batches, and exactly equal when the blocks, the device and the versions are the same, as after a resume"
+)
+
+
+class HfBackend:
+    """Samples with transformers. `batch_size` counts prompts: a batch has batch_size x n rows."""
+
+    supports: ClassVar[frozenset[str]] = frozenset({"seed", "system_prompt", "stop", "chat"})
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        batch_size: int = 16,
+        dtype: str = "auto",
+        device: str = "auto",
+        revision: str | None = None,
+        enable_thinking: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size {batch_size} must be 1 or more")
+        self._name = model
+        self._batch_size = batch_size
+        self._enable_thinking = enable_thinking
+        self._model, self._tokenizer = load_model(model, revision=revision, dtype=dtype, device=device)
+        self._decoder = BlockDecoder(self._model, self._tokenizer)
+        self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
+
+    @property
+    def block(self) -> int:
+        """Prompts in one batch."""
+        return self._batch_size
+
+    def describe(self, treatment: Treatment) -> dict[str, Any]:
+        """Return the manifest's account of the model, the versions, the prompt style and the seeding."""
+        import torch
+        import transformers
+
+        template = self._tokenizer.chat_template
+        return {
+            **identify_model(self._name, self._model),
+            "architecture": type(self._model).__name__,
+            "parameters": self._model.num_parameters(),
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "device": str(self._model.device),
+            "context": self._context,
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            "prompt_style": self._style(treatment),
+            "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
+            "enable_thinking": self._enable_thinking,
+            "batch_size": self._batch_size,
+            "seeding": SEEDING,
+        }
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield the completions of each block when it is decoded, in the order of the requests."""
+        pending = iter(requests)
+        while block := list(islice(pending, self._batch_size)):
+            yield from self._complete(block)
+
+    def _complete(self, block: Sequence[Request]) -> Iterator[Completion]:
+        prepared = [self._prepare(request) for request in block]
+        answers = iter(self._decode([item for item in prepared if isinstance(item, Prompt)]))
+        for request, item in zip(block, prepared, strict=True):
+            if isinstance(item, Prompt):
+                yield Completion(request, outputs=tuple(next(answers)))
+            else:
+                yield Completion(request, error=item)
+
+    def _decode(self, prompts: Sequence[Prompt]) -> list[Any]:
+        import torch
+
+        try:
+            return self._decoder.decode(prompts) if prompts else []
+        except torch.OutOfMemoryError as error:
+            rows = sum(prompt.request.n for prompt in prompts)
+            raise BackendError(
+                f"out of memory with {rows} answers in one batch: use a batch_size below {self._batch_size}; what is "
+                "finished is kept, and the same command goes on from there"
+            ) from error
+
+    def _prepare(self, request: Request) -> Prompt | str:
+        """Return the prompt in tokens, or what is wrong with it."""
+        style = self._style(request.treatment)
+        ids = encode_prompt(
+            self._tokenizer,
+            request.prompt,
+            request.treatment,
+            style=style,
+            enable_thinking=self._enable_thinking,
+        )
+        room = self._context - len(ids) if self._context else request.sampling.max_tokens
+        if room < 1:
+            return f"the prompt has {len(ids)} tokens, the model's context is {self._context}"
+        stop = request.sampling.stop + (QA_STOP if style == "qa" else ())
+        return Prompt(request, ids, limit=min(request.sampling.max_tokens, room), stop=stop)
+
+    def _style(self, treatment: Treatment) -> PromptStyle:
+        return resolve_style(treatment.prompt_style, self._name, self._tokenizer)

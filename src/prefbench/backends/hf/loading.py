@@ -1,0 +1,87 @@
+"""Load a causal language model and its tokenizer, and say exactly which one it was."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from prefbench.errors import BackendError, ConfigError
+
+FULL_HASH_LIMIT = 4 * 2**30
+"""Local weights up to this many bytes are hashed whole; of larger files the first and the last megabyte."""
+
+
+def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> tuple[Any, Any]:
+    """Return (model in evaluation mode on its device, tokenizer). Code from the hub is never run.
+
+    Raises ConfigError if there is no such model, BackendError if it does not fit into memory.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=_dtype(dtype, device))
+        model = model.to(device).eval()
+    except torch.OutOfMemoryError as error:
+        raise BackendError(
+            f"model {name!r} does not fit into the memory of {device}: use a smaller one"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"model {name!r} cannot be loaded: {_first_line(error)}; give a folder with config.json, weights and "
+            "tokenizer, or the id of a causal language model on the hub"
+        ) from error
+    return model, tokenizer
+
+
+def identify_model(name: str, model: Any) -> dict[str, Any]:
+    """Return what pins the weights: the hub commit, or a SHA-256 over the files of a local folder."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return {"model": name, "commit": getattr(model.config, "_commit_hash", None)}
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix in {".safetensors", ".json", ".bin", ".txt"}
+    )
+    whole = sum(path.stat().st_size for path in files) <= FULL_HASH_LIMIT
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
+        _hash_file(path, digest, whole=whole)
+    return {
+        "model": name,
+        "files_sha256": digest.hexdigest(),
+        "hash_of": "whole files" if whole else "first and last megabyte",
+    }
+
+
+def _hash_file(path: Path, digest: Any, *, whole: bool, part: int = 2**20) -> None:
+    with path.open("rb") as file:
+        if whole or path.stat().st_size <= 2 * part:
+            while chunk := file.read(part):
+                digest.update(chunk)
+            return
+        digest.update(file.read(part))
+        file.seek(-part, 2)
+        digest.update(file.read(part))
+
+
+def _dtype(name: str, device: str) -> Any:
+    import torch
+
+    if name == "auto":
+        # weights as stored on a GPU; float32 on a CPU, where half precision is slow and rounds more
+        return torch.float32 if device == "cpu" else "auto"
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in known:
+        raise ConfigError(f"unknown dtype {name!r}: known: auto, {', '.join(known)}")
+    return known[name]
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,53 @@
+"""From a prompt and a condition to token ids: chat template, plain completion, or question and answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from prefbench.backends.base import PromptStyle, Treatment
+from prefbench.errors import ConfigError
+
+QA_STOP = ("\nQuestion:",)
+"""A pretrained model goes on to invent the next question: the answer ends there."""
+
+_PRETRAINED_NAME = re.compile(r"(^|[-_/.])(base|pt|pretrain(ed)?)([-_/.]|$)", re.IGNORECASE)
+
+
+def names_pretrained(model: str) -> bool:
+    """Whether a model's name says that it is pretrained only (Qwen3-8B-Base, gemma-3-4b-pt)."""
+    return _PRETRAINED_NAME.search(model) is not None
+
+
+def resolve_style(style: PromptStyle, model: str, tokenizer: Any) -> PromptStyle:
+    """Return the style that `auto` means: chat for a post-trained model with a chat template, else qa.
+
+    Pretrained checkpoints often ship a chat template too, so the name counts as well.
+    Raises ConfigError for `chat` without a template.
+    """
+    if style == "auto":
+        return "chat" if tokenizer.chat_template and not names_pretrained(model) else "qa"
+    if style == "chat" and not tokenizer.chat_template:
+        raise ConfigError(f"model {model!r} has no chat template: use --prompt-style qa or completion")
+    return style
+
+
+def render_prompt(prompt: str, treatment: Treatment, style: PromptStyle) -> str:
+    """Return the text that a plain (not chat) style sends, the system prompt first."""
+    body = f"Question: {prompt}\nAnswer:" if style == "qa" else prompt
+    return f"{treatment.system_prompt}\n\n{body}" if treatment.system_prompt else body
+
+
+def encode_prompt(
+    tokenizer: Any, prompt: str, treatment: Treatment, *, style: PromptStyle, enable_thinking: bool
+) -> list[int]:
+    """Return the token ids of a prompt in a style."""
+    if style != "chat":
+        return list(tokenizer(render_prompt(prompt, treatment, style))["input_ids"])
+    messages = [{"role": "user", "content": prompt}]
+    if treatment.system_prompt:
+        messages.insert(0, {"role": "system", "content": treatment.system_prompt})
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
+    )
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,61 @@
+"""Which backends there are, and which one `auto` means here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from inspect import Parameter, signature
+from typing import Any, cast
+
+from prefbench.backends.base import Backend
+from prefbench.errors import MissingExtraError, unknown_name
+from prefbench.plugins import known_names, load_plugin
+
+BACKENDS: Mapping[str, str] = {
+    "hf": "prefbench.backends.hf:HfBackend",
+}
+GROUP = "prefbench.backends"
+
+_MODULES = {"hf": ("torch", "transformers"), "vllm": ("torch", "vllm")}
+
+
+def choose_backend(name: str) -> tuple[str, str]:
+    """Return (backend, why): `auto` is vLLM where it is installed and usable, else hf.
+
+    Raises MissingExtraError if neither can be used, ConfigError for an unknown name.
+    """
+    if name != "auto":
+        return name, "asked for"
+    if "vllm" not in known_names(BACKENDS, GROUP):
+        why = "this version samples with vLLM only through a plug-in, and none is installed"
+    elif missing := _missing_modules("vllm"):
+        why = f"vLLM is not installed ({', '.join(missing)} not found)"
+    else:
+        return "vllm", "vLLM is installed"
+    if _missing_modules("hf"):
+        raise MissingExtraError("sampling", "hf")
+    return "hf", why
+
+
+def open_backend(name: str, model: str, *, options: Mapping[str, Any]) -> Backend:
+    """Open a backend on a model. Raises ConfigError for an unknown backend, option or model."""
+    if name in BACKENDS and name not in entry_points(group=GROUP).names and _missing_modules(name):
+        raise MissingExtraError(f"backend {name!r}", name)
+    backend_class = load_plugin("backend", name, builtins=BACKENDS, group=GROUP)
+    _check_options(name, backend_class, options)
+    return cast("Backend", backend_class(model, **options))
+
+
+def _check_options(name: str, backend_class: Any, options: Mapping[str, Any]) -> None:
+    parameters = signature(backend_class).parameters.values()
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of backend {name!r}", option, known)
+
+
+def _missing_modules(backend: str) -> list[str]:
+    return [module for module in _MODULES.get(backend, ()) if find_spec(module) is None]

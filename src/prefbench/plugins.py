@@ -1,0 +1,29 @@
+"""Names to classes: one visible table of built-ins for each kind, and entry points for third parties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from prefbench.errors import unknown_name
+
+
+def load_plugin(kind: str, name: str, *, builtins: Mapping[str, str], group: str) -> Any:
+    """Return the class that `name` stands for; built-ins ("module:Class") come before entry points.
+
+    Raises ConfigError with the nearest known name if there is none.
+    """
+    if name in builtins:
+        module, _, attribute = builtins[name].partition(":")
+        return getattr(import_module(module), attribute)
+    found = entry_points(group=group)
+    if name in found.names:
+        return found[name].load()
+    raise unknown_name(kind, name, known_names(builtins, group))
+
+
+def known_names(builtins: Mapping[str, str], group: str) -> list[str]:
+    """Return every name that `load_plugin` knows, sorted."""
+    return sorted({*builtins, *entry_points(group=group).names})
