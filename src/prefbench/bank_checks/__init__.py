@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from prefbench.bank import BUILTIN, prompt_files, read_lines
-from prefbench.bank_checks import choices, counts, duplicates, openings, schema, wording
+from prefbench.bank_checks import choices, counts, duplicates, language, openings, schema, wording
 from prefbench.bank_checks.report import BankReport, ItemKey, Problem, key_of
+from prefbench.errors import MissingExtraError
 from prefbench.records import DOMAINS, PromptItem
 
 __all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files"]
@@ -28,9 +29,12 @@ OF_ITEMS: tuple[Check, ...] = (
     choices.check_option_lists,
     choices.check_options_shown,
     choices.check_option_wording,
+    choices.check_options_parse,
     choices.check_option_order,
     openings.check_openings,
+    language.check_readability,
 )
+OF_SPELLING: tuple[Check, ...] = (language.check_spelling, language.check_rare_words)
 OF_SHIPPED_ITEMS: tuple[Check, ...] = (schema.check_shipped_ids, schema.check_tag_vocabulary)
 ACROSS_BANK: tuple[Check, ...] = (
     duplicates.check_exact,
@@ -49,16 +53,13 @@ def check_bank(
     mix of formats and tag vocabulary. `others` are further items that `items` must not repeat.
     """
     problems = [problem for check in OF_ITEMS for problem in check(items)]
-    skipped: list[str] = []
-    try:
-        problems += choices.check_options_parse(items)
-    except ImportError:
-        skipped.append("options_parse: prefbench.options is missing")
+    spelling, skipped = _check_language(items)
+    problems += spelling
     if profile == "shipped":
         problems += [problem for check in OF_SHIPPED_ITEMS for problem in check(items)]
         problems += _check_shipped_counts(items, whole_bank=not others)
     problems += _check_across(items, others)
-    return BankReport(len(items), tuple(problems), tuple(skipped))
+    return BankReport(len(items), tuple(problems), skipped)
 
 
 def check_bank_files(
@@ -81,3 +82,10 @@ def _check_across(items: Sequence[PromptItem], others: Sequence[PromptItem]) -> 
     ours = {key_of(item) for item in items}
     found = [problem for check in ACROSS_BANK for problem in check([*items, *others])]
     return [problem for problem in found if ours.intersection(problem.items)]
+
+
+def _check_language(items: Sequence[PromptItem]) -> tuple[list[Problem], tuple[str, ...]]:
+    try:
+        return [problem for check in OF_SPELLING for problem in check(items)], ()
+    except MissingExtraError as error:
+        return [], (f"spelling and rare words: {error}",)

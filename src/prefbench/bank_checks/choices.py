@@ -68,20 +68,18 @@ def check_option_wording(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_options_parse(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield items whose options the parser does not find in the prompt as they are given."""
+    """Yield items in whose prompt the parser does not find the options.
+
+    The parser may read more of the sentence into an option ("you name a ship after a star", where the
+    bank has "a star") or leave out its first words ("the far north" for "to the far north").
+    """
     from prefbench.options import parse_options
 
     for item in items:
         if item.options:
-            found = parse_options(item.prompt, item.format)
-            if [straighten(option) for option in found or ()] != [
-                straighten(option) for option in item.options
-            ]:
-                yield about(
-                    "options_parse",
-                    item,
-                    f"the parser reads {found} in {item.prompt!r}, given: {item.options}",
-                )
+            found = parse_options(item.prompt, item.format) or ()
+            if not _covers(found, item.options):
+                yield about("options_parse", item, f"the parser reads {list(found)}, given: {item.options}")
 
 
 def check_option_order(items: Sequence[PromptItem]) -> Iterator[Problem]:
@@ -119,3 +117,10 @@ def _contained(options: Sequence[str]) -> Iterator[tuple[str, str]]:
         for outer in options:
             if inner is not outer and f" {normalise(inner)} " in f" {normalise(outer)} ":
                 yield inner, outer
+
+
+def _covers(found: Sequence[str], given: Sequence[str]) -> bool:
+    pairs = [(normalise(read), normalise(option)) for read, option in zip(found, given, strict=False)]
+    return len(found) == len(given) and all(
+        read and (f" {option} " in f" {read} " or f" {option}".endswith(f" {read}")) for read, option in pairs
+    )

@@ -19,11 +19,13 @@ PROMPT_WORDS = {
 }
 PROMPT_CHARACTERS = 350
 _SECOND_QUESTION = re.compile(
-    r"\b(?:and|but|or) (?:why|how so|how come|what makes|for what reason)\b"
-    r"|\bwhy\b[^?]*\?.*\S|\?.*\bwhy\b"
+    r"\b(?:and|but) (?:why|how so|how come|what makes|for what reason)\b"
+    r"|\bwhy\b[^?]*\?.*\S|\?.*\bwhy\b|\b(?:or|so) why$"
     r"|\b(?:explain|justify|defend) (?:why|your|the|it)\b|\bgive (?:a|your|me a|one) reasons?\b|\bsay why\b"
     r"|, and (?:what|which|how|who|where|when) (?:is|are|was|would|do|does|did|should|could|will)\b"
 )
+_QUOTED = re.compile(r'"[^"]*"')
+_LIST_LINE = re.compile(r"\(?[A-Za-z0-9][.)] ")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d(?:s|'s)?\b")
 
 
@@ -53,9 +55,9 @@ def check_local(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_one_question(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield prompts that ask two things, or for reasons."""
+    """Yield prompts that ask two things, or for reasons; what they quote is not asked."""
     for item in items:
-        text = straighten(item.prompt)
+        text = _QUOTED.sub('""', straighten(item.prompt))
         if text.count("?") > 1:
             yield about("one_question", item, "two question marks")
         second = _SECOND_QUESTION.search(text)
@@ -64,9 +66,10 @@ def check_one_question(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_ending(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield prompts that end in neither a question mark, a full stop nor a colon."""
+    """Yield prompts that end in neither a question mark, a full stop nor a colon, nor in a labelled list."""
     for item in items:
-        if not item.prompt.rstrip("\"'”’)").endswith(("?", ".", ":")):
+        last_line = item.prompt.splitlines()[-1]
+        if not _LIST_LINE.match(last_line) and not item.prompt.rstrip("\"'”’)").endswith(("?", ".", ":")):
             yield about("ending", item, f"ends {item.prompt[-20:]!r}: end with '?', '.' or ':'")
 
 
