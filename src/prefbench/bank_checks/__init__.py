@@ -35,7 +35,11 @@ OF_ITEMS: tuple[Check, ...] = (
     language.check_readability,
 )
 OF_SPELLING: tuple[Check, ...] = (language.check_spelling, language.check_rare_words)
-OF_SHIPPED_ITEMS: tuple[Check, ...] = (schema.check_shipped_ids, schema.check_tag_vocabulary)
+OF_SHIPPED_ITEMS: tuple[Check, ...] = (
+    schema.check_shipped_ids,
+    schema.check_tag_vocabulary,
+    openings.check_carriers,
+)
 ACROSS_BANK: tuple[Check, ...] = (
     duplicates.check_exact,
     duplicates.check_normalised,

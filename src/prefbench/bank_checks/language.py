@@ -35,6 +35,7 @@ _AMERICAN = (
     (re.compile(r"ll(ed|ing|er|ers|ery)$"), r"l\1"),
     (re.compile(r"l(ment|ful|fully)$"), r"ll\1"),
     (re.compile(r"ellery$"), "elry"),
+    (re.compile(r"amme(s?)$"), r"am\1"),
     (re.compile(r"ogue(s?)$"), r"og\1"),
     (re.compile(r"ence$"), "ense"),
     (re.compile(r"ae|oe"), "e"),
