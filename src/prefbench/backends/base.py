@@ -79,8 +79,12 @@ class Backend(Protocol):
         """
         ...
 
-    def describe(self, treatment: Treatment) -> dict[str, Any]:
-        """Return what the manifest must say: versions, model hash, prompt style, what seeds guarantee."""
+    def identify(self, treatment: Treatment) -> dict[str, Any]:
+        """Return what all records of a condition must share: model hash, dtype, resolved prompt style, template."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest says of this run beyond that: versions, device, what seeds guarantee."""
         ...
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:

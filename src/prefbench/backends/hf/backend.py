@@ -41,6 +41,7 @@ class HfBackend:
         self._batch_size = batch_size
         self._enable_thinking = enable_thinking
         self._model, self._tokenizer = load_model(model, revision=revision, dtype=dtype, device=device)
+        self._identity = identify_model(model, self._model)
         self._decoder = BlockDecoder(self._model, self._tokenizer)
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
 
@@ -49,23 +50,29 @@ class HfBackend:
         """Prompts in one batch."""
         return self._batch_size
 
-    def describe(self, treatment: Treatment) -> dict[str, Any]:
-        """Return the manifest's account of the model, the versions, the prompt style and the seeding."""
+    def identify(self, treatment: Treatment) -> dict[str, Any]:
+        """Return the weights, the number format and the way that prompts are put."""
+        template = self._tokenizer.chat_template
+        style = self._style(treatment)
+        return {
+            "weights": self._identity,
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "prompt_style": style,
+            "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
+            "enable_thinking": self._enable_thinking if style == "chat" else None,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the architecture, the versions, the device and what seeds guarantee."""
         import torch
         import transformers
 
-        template = self._tokenizer.chat_template
         return {
-            **identify_model(self._name, self._model),
             "architecture": type(self._model).__name__,
             "parameters": self._model.num_parameters(),
-            "dtype": str(self._model.dtype).removeprefix("torch."),
             "device": str(self._model.device),
             "context": self._context,
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-            "prompt_style": self._style(treatment),
-            "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
-            "enable_thinking": self._enable_thinking,
             "batch_size": self._batch_size,
             "seeding": SEEDING,
         }

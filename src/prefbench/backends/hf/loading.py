@@ -44,7 +44,7 @@ def identify_model(name: str, model: Any) -> dict[str, Any]:
     """Return what pins the weights: the hub commit, or a SHA-256 over the files of a local folder."""
     folder = Path(name)
     if not folder.is_dir():
-        return {"model": name, "commit": getattr(model.config, "_commit_hash", None)}
+        return {"commit": getattr(model.config, "_commit_hash", None)}
     files = sorted(
         path for path in folder.iterdir() if path.suffix in {".safetensors", ".json", ".bin", ".txt"}
     )
@@ -54,7 +54,6 @@ def identify_model(name: str, model: Any) -> dict[str, Any]:
         digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
         _hash_file(path, digest, whole=whole)
     return {
-        "model": name,
         "files_sha256": digest.hexdigest(),
         "hash_of": "whole files" if whole else "first and last megabyte",
     }

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from prefbench.backends.base import PromptStyle, Treatment
+from prefbench.checkpoints import names_pretrained
 from prefbench.errors import ConfigError
 
 QA_STOP = ("\nQuestion:",)
 """A pretrained model goes on to invent the next question: the answer ends there."""
-
-_PRETRAINED_NAME = re.compile(r"(^|[-_/.])(base|pt|pretrain(ed)?)([-_/.]|$)", re.IGNORECASE)
-
-
-def names_pretrained(model: str) -> bool:
-    """Whether a model's name says that it is pretrained only (Qwen3-8B-Base, gemma-3-4b-pt)."""
-    return _PRETRAINED_NAME.search(model) is not None
 
 
 def resolve_style(style: PromptStyle, model: str, tokenizer: Any) -> PromptStyle:

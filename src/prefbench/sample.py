@@ -1,0 +1,389 @@
+"""Sample answers: a bank, a grid and conditions in; response records on disk out. Does only what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from prefbench.backends import Backend, Completion, Request, Sampling, Treatment, choose_backend, open_backend
+from prefbench.backends.base import PromptStyle
+from prefbench.bank import bank_hash, load_bank
+from prefbench.checkpoints import explain_post_trained
+from prefbench.errors import BackendError, ConfigError, DataError
+from prefbench.folders import ConditionFolder, find_conditions, match_condition, new_condition_name
+from prefbench.manifest import Manifest, now
+from prefbench.progress import Progress, Silent
+from prefbench.records import PromptItem, RecordKey, Response, ResponseRecord, format_temperature
+from prefbench.store import Appender, locked, read_models, unique_by_key
+from prefbench.study import (
+    DEFAULT_CONDITION,
+    DEFAULT_STUDY,
+    Condition,
+    Grid,
+    load_study,
+    validate_condition,
+    validate_grid,
+)
+
+
+@dataclass(slots=True)
+class ConditionReport:
+    """What sampling one condition came to, in response records."""
+
+    condition: str
+    folder: Path
+    written: int = 0
+    kept: int = 0
+    """Records that were there before."""
+    failed: int = 0
+    first_error: str | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class SampleReport:
+    """What a call of `sample_prompts` did."""
+
+    study: Path
+    backend: str
+    backend_reason: str
+    conditions: list[ConditionReport] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report ready for JSON."""
+        rows = [{**asdict(report), "folder": str(report.folder)} for report in self.conditions]
+        return {
+            "study": str(self.study),
+            "backend": self.backend,
+            "backend_reason": self.backend_reason,
+            "conditions": rows,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One response file of the grid: its prompts, and which of them are there already."""
+
+    path: Path
+    temperature: float
+    items: Sequence[PromptItem]
+    done: frozenset[RecordKey]
+
+    @property
+    def missing(self) -> int:
+        return len(self.items) - len(self.done)
+
+
+def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
+    study: str | Path = DEFAULT_STUDY,
+    *,
+    model: str | None = None,
+    condition: str | None = None,
+    temps: Sequence[float] | None = None,
+    n_samples: int | None = None,
+    max_tokens: int | None = None,
+    top_p: float | None = None,
+    stop: Sequence[str] | None = None,
+    domains: Sequence[str] | None = None,
+    limit: int | None = None,
+    prompts: str | Path | None = None,
+    prompt_style: PromptStyle | None = None,
+    system_prompt: str | None = None,
+    seed: int | None = None,
+    backend: str | None = None,
+    backend_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> SampleReport:
+    """Sample what is missing of a study's grid; an argument left at None comes from the study file, or its default.
+
+    Without a study file, one condition is sampled (`condition_1_base` unless `condition` names another).
+    Records are appended as they are finished, so that an interrupted call is resumed by the same call.
+
+    Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
+    BackendError if the model fails for every request.
+    """
+    folder = Path(study)
+    config = load_study(folder)
+    given = {
+        "temperatures": None if temps is None else list(temps),
+        "n_samples": n_samples,
+        "max_tokens": max_tokens,
+        "top_p": top_p,
+        "stop": None if stop is None else list(stop),
+        "domains": None if domains is None else list(domains),
+        "limit": limit,
+    }
+    grid = validate_grid(**{**config.sampling.model_dump(), **_given(given)})
+    cell = _given({"model": model, "prompt_style": prompt_style, "system_prompt": system_prompt})
+    conditions = _choose_conditions(folder, config.conditions, condition, cell)
+    source = config.study.prompts if prompts is None else prompts
+    items = load_bank(source, domains=grid.domains, limit=grid.limit)
+    name, reason = choose_backend(config.backend.name if backend is None else backend)
+    run = _Run(
+        grid=grid,
+        items=items,
+        bank={"source": str(source), "sha256": bank_hash(items), "prompts": len(items)},
+        seed=config.study.seed if seed is None else seed,
+        backend=name,
+        options={**config.backend.options, **(backend_options or {})},
+        progress=progress or Silent(),
+    )
+    report = SampleReport(folder, name, reason)
+    for shared_model, group in groupby(conditions, key=lambda each: each.model):
+        run.sample_model(shared_model, list(group), folder, report)
+    return report
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of `sample_prompts`: what all of its conditions share."""
+
+    grid: Grid
+    items: Sequence[PromptItem]
+    bank: Mapping[str, Any]
+    seed: int
+    backend: str
+    options: Mapping[str, Any]
+    progress: Progress
+
+    def sample_model(
+        self, model: str, conditions: Sequence[Condition], folder: Path, report: SampleReport
+    ) -> None:
+        """Sample the conditions of one model, loading it once, and only if something is missing."""
+        opened: Backend | None = None
+        for condition in conditions:
+            target = ConditionFolder(condition.name, folder / condition.name)
+            with locked(target.path, "sample"):
+                manifest = Manifest(target.manifest, self._settings(condition))
+                files = [
+                    self._plan(target, domain, temp)
+                    for domain in self._domains()
+                    for temp in self.grid.temperatures
+                ]
+                done = ConditionReport(
+                    condition.name, target.path, kept=sum(len(file.done) for file in files)
+                )
+                report.conditions.append(done)
+                if any(file.missing for file in files):
+                    opened = opened or open_backend(self.backend, model, options=self.options)
+                    self._sample_condition(opened, condition, target, manifest, files, done)
+        if failed := [each for each in report.conditions if each.failed]:
+            raise BackendError(_describe_failures(failed))
+
+    def _sample_condition(
+        self,
+        backend: Backend,
+        condition: Condition,
+        target: ConditionFolder,
+        manifest: Manifest,
+        files: Sequence[_File],
+        report: ConditionReport,
+    ) -> None:
+        treatment = Treatment(condition.name, condition.prompt_style, condition.system_prompt)
+        identity = backend.identify(treatment)
+        manifest.require(identity)
+        chat_template = identity.get("chat_template_sha256") is not None
+        warning = explain_post_trained(condition.name, condition.model, chat_template=chat_template)
+        if warning:
+            self.progress.warn(warning)
+        manifest.start_run(
+            bank=self.bank,
+            temperatures=self.grid.temperatures,
+            domains=self._domains(),
+            limit=self.grid.limit,
+            backend=backend.describe(),
+            records_before=report.kept,
+            warnings=[warning] if warning else [],
+        )
+        started = time.monotonic()
+        self.progress.start(
+            f"sampling {condition.name}", sum(file.missing for file in files) * self.grid.n_samples
+        )
+        try:
+            for file in files:
+                self._sample_file(backend, treatment, target, file, report)
+        finally:
+            report.seconds = time.monotonic() - started
+        manifest.finish_run(
+            records_written=report.written,
+            failed=report.failed,
+            tokens=report.tokens,
+            seconds=round(report.seconds, 3),
+        )
+
+    def _sample_file(
+        self,
+        backend: Backend,
+        treatment: Treatment,
+        target: ConditionFolder,
+        file: _File,
+        report: ConditionReport,
+    ) -> None:
+        if not file.missing:
+            return
+        items = {RecordKey(item.domain, item.id, file.temperature): item for item in file.items}
+        started = time.monotonic() - report.seconds
+        with Appender(file.path, on_repair=self._tell_repair) as appender:
+            for completion in self._complete(backend, treatment, file):
+                if completion.request.key in file.done:
+                    continue  # computed again only because its block was
+                if completion.error is not None:
+                    _keep_error(target, completion, report)
+                    continue
+                appender.append([_to_record(items[completion.request.key], completion)])
+                report.written += 1
+                report.tokens += sum(output.tokens for output in completion.outputs)
+                report.seconds = time.monotonic() - started
+                self.progress.advance(len(completion.outputs), f"{report.tokens / report.seconds:,.0f} tok/s")
+
+    def _complete(self, backend: Backend, treatment: Treatment, file: _File) -> Iterator[Completion]:
+        """Ask for every block of which a record is missing. Blocks do not depend on what is there already."""
+        for block in _blocks(file.items, backend.block):
+            missing = [item for item in block if RecordKey(item.domain, item.id, file.temperature) not in file.done]
+            asked = missing if backend.block == 1 else block
+            if missing:
+                yield from backend.generate(self._request(item, file.temperature, treatment) for item in asked)
+
+    def _request(self, item: PromptItem, temperature: float, treatment: Treatment) -> Request:
+        grid = self.grid
+        key = RecordKey(item.domain, item.id, temperature)
+        sampling = Sampling(temperature, grid.top_p, grid.max_tokens, tuple(grid.stop))
+        return Request(key, item.prompt, grid.n_samples, derive_seed(self.seed, key), sampling, treatment)
+
+    def _plan(self, target: ConditionFolder, domain: str, temperature: float) -> _File:
+        items = [item for item in self.items if item.domain == domain]
+        path = target.responses_path(domain, temperature, self.grid.n_samples)
+        return _File(path, temperature, items, frozenset(_read_done(path, items, temperature)))
+
+    def _domains(self) -> list[str]:
+        return list(dict.fromkeys(item.domain for item in self.items))
+
+    def _settings(self, condition: Condition) -> dict[str, Any]:
+        grid = self.grid
+        return {
+            "model": condition.model,
+            "system_prompt": condition.system_prompt,
+            "n_samples": grid.n_samples,
+            "max_tokens": grid.max_tokens,
+            "top_p": grid.top_p,
+            "stop": grid.stop,
+            "seed": self.seed,
+            "backend": self.backend,
+        }
+
+    def _tell_repair(self, path: Path, cut: int) -> None:
+        self.progress.warn(f"{path}: cut off {cut} bytes of a record that an interrupted run left unfinished")
+
+
+def derive_seed(study_seed: int, key: RecordKey) -> int:
+    """Return the seed of a prompt's first answer (53 bits); answer i has this seed + i.
+
+    It depends on the study's seed, the prompt and the temperature, and not on the condition: the same prompt
+    draws with the same random numbers in every condition.
+    """
+    text = f"{study_seed}\0{key.domain}\0{key.id}\0{format_temperature(key.temperature)}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
+
+
+def _choose_conditions(
+    folder: Path, configured: Sequence[Condition], name: str | None, given: Mapping[str, Any]
+) -> list[Condition]:
+    """Return the conditions to sample: those of the study file, or the one that the arguments describe."""
+    if configured:
+        names = [condition.name for condition in configured]
+        chosen = names if name is None else [match_condition(name, names)]
+        return [
+            validate_condition(**{**condition.model_dump(), **given})
+            for condition in configured
+            if condition.name in chosen
+        ]
+    if "model" not in given:
+        raise ConfigError(
+            "no model: give --model, or conditions in a study file (`prefbench init` writes one)"
+        )
+    return [validate_condition(name=_folder_name(folder, name), **given)]
+
+
+def _folder_name(folder: Path, name: str | None) -> str:
+    if name is None:
+        return DEFAULT_CONDITION
+    try:
+        known = [condition.name for condition in find_conditions(folder)]
+    except DataError:  # nothing sampled yet
+        known = []
+    try:
+        return match_condition(name, known)
+    except ConfigError:
+        return new_condition_name(name, known)
+
+
+def _read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:
+    """Yield the keys that are on disk. Raises ConfigError if a prompt of the same id had another text there."""
+    if not path.exists():
+        return
+    texts = {RecordKey(item.domain, item.id, temperature): item.prompt for item in items}
+    for record in unique_by_key(path, read_models(path, ResponseRecord)):
+        if record.key not in texts:
+            continue
+        if record.prompt != texts[record.key]:
+            raise ConfigError(
+                f"{path}: {record.id} was sampled with another text than the prompt bank has now; "
+                "use the bank of that run, or another --condition or --study"
+            )
+        yield record.key
+
+
+def _blocks(items: Sequence[PromptItem], size: int) -> Iterator[Sequence[PromptItem]]:
+    """Cut a file's prompts into blocks of at most `size`, as even as can be; one block if no size matters."""
+    if size == 1:
+        yield items
+        return
+    count = -(-len(items) // size)
+    bounds = [round(index * len(items) / count) for index in range(count + 1)]
+    for start, stop in pairwise(bounds):
+        yield items[start:stop]
+
+
+def _to_record(item: PromptItem, completion: Completion) -> ResponseRecord:
+    return ResponseRecord(
+        id=item.id,
+        domain=item.domain,
+        prompt=item.prompt,
+        format=item.format,
+        tags=item.tags,
+        temperature=completion.request.key.temperature,
+        n_samples=len(completion.outputs),
+        responses=[
+            Response(text=output.text, finish_reason=output.finish_reason, tokens=output.tokens)
+            for output in completion.outputs
+        ],
+        timestamp=now(),
+    )
+
+
+def _keep_error(target: ConditionFolder, completion: Completion, report: ConditionReport) -> None:
+    """Put a failed request on record: it is missing from the responses, and asked for again by the next run."""
+    key = completion.request.key
+    with Appender(target.errors) as appender:
+        appender.append([{**key._asdict(), "error": completion.error, "timestamp": now()}])
+    report.failed += 1
+    report.first_error = report.first_error or f"{key.domain}/{key.id}: {completion.error}"
+
+
+def _describe_failures(failed: Sequence[ConditionReport]) -> str:
+    total = sum(report.failed for report in failed)
+    first = failed[0]
+    return (
+        f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
+        "the other records are written, and the same command tries the missing ones again"
+    )
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
