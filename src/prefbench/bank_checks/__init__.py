@@ -45,6 +45,8 @@ ACROSS_BANK: tuple[Check, ...] = (
     duplicates.check_normalised,
     duplicates.check_near,
     duplicates.check_word_overlap,
+    duplicates.check_same_options,
+    duplicates.check_cues,
 )
 
 

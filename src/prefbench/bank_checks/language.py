@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 LETTERS_PER_WORD = 14
 MEAN_LETTERS = 7.0
+WORDS_FOR_MEAN = 8
 WORDS_PER_SENTENCE = 40
-RARE_WORDS_PER_PROMPT = 2
+RARE_WORDS_PER_PROMPT = 3
 RARE_COUNT = 50
 """A word with this count or less in the package's corpus is rare; 50 is its smallest."""
 
@@ -61,7 +62,7 @@ def check_spelling(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_rare_words(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield prompts with more than two rare words, names apart.
+    """Yield prompts with more than three rare words, names apart.
 
     Raises `MissingExtraError` without pyspellchecker.
     """
@@ -73,7 +74,10 @@ def check_rare_words(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_readability(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield prompts with a word over 14 letters, over 7 letters a word, or a sentence over 40 words."""
+    """Yield prompts with a word over 14 letters, over 7 letters a word, or a sentence over 40 words.
+
+    Letters a word are a mean, and are left alone in prompts of fewer than eight words.
+    """
     for item in items:
         words = _plain_words(item.prompt)
         longest = max(words, key=len, default="")
@@ -82,7 +86,7 @@ def check_readability(items: Sequence[PromptItem]) -> Iterator[Problem]:
             yield about(
                 "readability", item, f"{longest!r} has {len(longest)} letters: at most {LETTERS_PER_WORD}"
             )
-        if mean > MEAN_LETTERS:
+        if len(words) >= WORDS_FOR_MEAN and mean > MEAN_LETTERS:
             yield about("readability", item, f"{mean:.1f} letters a word: at most {MEAN_LETTERS}")
         sentence = max(len(split_words(part)) for part in _SENTENCE_END.split(item.prompt))
         if sentence > WORDS_PER_SENTENCE:

@@ -59,3 +59,13 @@ def find_carrier(prompt: str, carriers: Sequence[str]) -> str | None:
         if fits and len(prompt) > len(before) + len(after):
             return carrier
     return None
+
+
+def cue_of(item: PromptItem) -> str:
+    """Return what the carrier phrasing of an item is wrapped around; the whole prompt where there is none."""
+    carriers = read_vocabulary("carriers").get(item.domain, ())
+    carrier = find_carrier(item.prompt, carriers)
+    if carrier is None:
+        return item.prompt
+    before, after = carrier.split("{cue}")
+    return item.prompt[len(before) : len(item.prompt) - len(after)]

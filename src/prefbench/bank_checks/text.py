@@ -47,6 +47,7 @@ def stop_words() -> frozenset[str]:
     return frozenset(word for words in groups.values() for word in words)
 
 
+@lru_cache(maxsize=8)
 def read_vocabulary(name: str) -> dict[str, list[str]]:
     """Return a word list of `data/vocabulary/`: group -> words or phrases."""
     content = (data_folder() / "vocabulary" / f"{name}.json").read_bytes()
