@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
 from typing import Any
 
 from prefbench.errors import unknown_name
@@ -27,3 +28,14 @@ def load_plugin(kind: str, name: str, *, builtins: Mapping[str, str], group: str
 def known_names(builtins: Mapping[str, str], group: str) -> list[str]:
     """Return every name that `load_plugin` knows, sorted."""
     return sorted({*builtins, *entry_points(group=group).names})
+
+
+def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an option that is no keyword of the class `made`."""
+    parameters = signature(made).parameters.values()
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {owner}", option, known)

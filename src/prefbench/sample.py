@@ -245,10 +245,14 @@ class _Run:
     def _complete(self, backend: Backend, treatment: Treatment, file: _File) -> Iterator[Completion]:
         """Ask for every block of which a record is missing. Blocks do not depend on what is there already."""
         for block in _blocks(file.items, backend.block):
-            missing = [item for item in block if RecordKey(item.domain, item.id, file.temperature) not in file.done]
+            missing = [
+                item for item in block if RecordKey(item.domain, item.id, file.temperature) not in file.done
+            ]
             asked = missing if backend.block == 1 else block
             if missing:
-                yield from backend.generate(self._request(item, file.temperature, treatment) for item in asked)
+                yield from backend.generate(
+                    self._request(item, file.temperature, treatment) for item in asked
+                )
 
     def _request(self, item: PromptItem, temperature: float, treatment: Treatment) -> Request:
         grid = self.grid
@@ -267,6 +271,7 @@ class _Run:
     def _settings(self, condition: Condition) -> dict[str, Any]:
         grid = self.grid
         return {
+            "origin": "sample",
             "model": condition.model,
             "system_prompt": condition.system_prompt,
             "n_samples": grid.n_samples,

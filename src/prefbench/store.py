@@ -63,15 +63,20 @@ def parse_line(line: bytes, model: type[RecordType], *, place: str) -> RecordTyp
         ) from error
 
 
-def unique_by_key(path: Path, records: Iterator[tuple[int, KeyedType]]) -> Iterator[KeyedType]:
-    """Yield the records; raise DataError if two of them have one key."""
-    seen: dict[RecordKey, int] = {}
+def unique_by_key(
+    path: Path, records: Iterator[tuple[int, KeyedType]], seen: dict[RecordKey, str] | None = None
+) -> Iterator[KeyedType]:
+    """Yield the records; raise DataError if two of them have one key.
+
+    `seen` (key -> place) is shared by the files of a folder, in which a key must be one of a kind too.
+    """
+    seen = {} if seen is None else seen
     for number, record in records:
-        first = seen.setdefault(record.key, number)
-        if first != number:
+        place = f"{path}:{number}"
+        first = seen.setdefault(record.key, place)
+        if first != place:
             raise DataError(
-                f"{path}:{number}: {describe_key(record.key)} stands already on line {first}; "
-                "delete one of the two lines, then rerun"
+                f"{place}: {describe_key(record.key)} stands already at {first}; delete one of the two, then rerun"
             )
         yield record
 
@@ -178,6 +183,10 @@ class Appender:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Bring the file to the disk and close it."""
         try:
             with writing(self.path):
                 os.fsync(self._file.fileno())

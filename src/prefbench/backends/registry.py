@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from inspect import Parameter, signature
 from typing import Any, cast
 
 from prefbench.backends.base import Backend
-from prefbench.errors import MissingExtraError, unknown_name
-from prefbench.plugins import known_names, load_plugin
+from prefbench.errors import MissingExtraError
+from prefbench.plugins import check_options, known_names, load_plugin
 
 BACKENDS: Mapping[str, str] = {
     "hf": "prefbench.backends.hf:HfBackend",
@@ -43,18 +42,8 @@ def open_backend(name: str, model: str, *, options: Mapping[str, Any]) -> Backen
     if name in BACKENDS and name not in entry_points(group=GROUP).names and _missing_modules(name):
         raise MissingExtraError(f"backend {name!r}", name)
     backend_class = load_plugin("backend", name, builtins=BACKENDS, group=GROUP)
-    _check_options(name, backend_class, options)
+    check_options(f"backend {name!r}", backend_class, options)
     return cast("Backend", backend_class(model, **options))
-
-
-def _check_options(name: str, backend_class: Any, options: Mapping[str, Any]) -> None:
-    parameters = signature(backend_class).parameters.values()
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    known = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
-    for option in options:
-        if option not in known:
-            raise unknown_name(f"option of backend {name!r}", option, known)
 
 
 def _missing_modules(backend: str) -> list[str]:

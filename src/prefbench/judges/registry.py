@@ -1,0 +1,21 @@
+"""Which judges there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from prefbench.judges.base import Judge
+from prefbench.plugins import check_options, load_plugin
+
+JUDGES: Mapping[str, str] = {
+    "lexical": "prefbench.judges.lexical:LexicalJudge",
+}
+GROUP = "prefbench.judges"
+
+
+def open_judge(name: str, *, options: Mapping[str, Any]) -> Judge:
+    """Open a judge. Raises ConfigError for an unknown judge or option, with the nearest known name."""
+    judge_class = load_plugin("judge", name, builtins=JUDGES, group=GROUP)
+    check_options(f"judge {name!r}", judge_class, options)
+    return cast("Judge", judge_class(**options))
