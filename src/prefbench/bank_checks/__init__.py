@@ -8,11 +8,11 @@ from typing import Literal
 
 from prefbench.bank import BUILTIN, prompt_files, read_lines
 from prefbench.bank_checks import choices, counts, duplicates, language, openings, schema, wording
-from prefbench.bank_checks.report import BankReport, ItemKey, Problem, key_of
+from prefbench.bank_checks.report import BankReport, ItemKey, Problem, describe_report, key_of
 from prefbench.errors import MissingExtraError
 from prefbench.records import DOMAINS, PromptItem
 
-__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files"]
+__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files", "describe_report"]
 
 Profile = Literal["shipped", "custom"]
 Check = Callable[[Sequence[PromptItem]], Iterable[Problem]]
@@ -20,7 +20,6 @@ Check = Callable[[Sequence[PromptItem]], Iterable[Problem]]
 OF_ITEMS: tuple[Check, ...] = (
     schema.check_ids,
     schema.check_blanks,
-    schema.check_tags,
     wording.check_length,
     wording.check_ending,
     wording.check_one_question,
@@ -37,7 +36,9 @@ OF_ITEMS: tuple[Check, ...] = (
 OF_SPELLING: tuple[Check, ...] = (language.check_spelling, language.check_rare_words)
 OF_SHIPPED_ITEMS: tuple[Check, ...] = (
     schema.check_shipped_ids,
+    schema.check_tags,
     schema.check_tag_vocabulary,
+    choices.check_options_given,
     openings.check_carriers,
 )
 ACROSS_BANK: tuple[Check, ...] = (
@@ -56,7 +57,7 @@ def check_bank(
     """Run every check over a bank.
 
     `profile="shipped"` adds what holds of the bank that comes with prefbench: its domains, ids, counts,
-    mix of formats and tag vocabulary. `others` are further items that `items` must not repeat.
+    mix of formats, tags, options and carrier phrasings. `others` are further items that `items` must not repeat.
     """
     problems = [problem for check in OF_ITEMS for problem in check(items)]
     spelling, skipped = _check_language(items)

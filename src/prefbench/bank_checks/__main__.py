@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from prefbench.bank import BUILTIN, data_folder, prompt_files, read_lines
-from prefbench.bank_checks import BankReport, check_bank_files
+from prefbench.bank_checks import check_bank_files, describe_report
 from prefbench.bank_checks.schema import parse_lines
 from prefbench.errors import PrefbenchError
 from prefbench.records import PromptItem
@@ -34,18 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PrefbenchError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    sys.stdout.write(describe(report))
+    sys.stdout.write(describe_report(report))
     return 0 if report.passed else 1
-
-
-def describe(report: BankReport) -> str:
-    """Return a report as text, one problem a line, with the number of problems of each check at the end."""
-    lines = [str(problem) for problem in report.problems]
-    lines += [f"NOT CHECKED: {reason}" for reason in report.skipped]
-    totals = Counter(problem.check for problem in report.problems)
-    listed = ", ".join(f"{check} {count}" for check, count in totals.items())
-    lines.append(f"{report.n_items} items, {totals.total()} problems" + (f": {listed}" if listed else ""))
-    return "\n".join(lines) + "\n"
 
 
 def _is_shipped(source: str) -> bool:

@@ -19,19 +19,31 @@ ITEMS_FOR_BALANCE = 40
 
 
 def check_option_lists(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield items without the options that their format asks for, or with options it does not have."""
+    """Yield items with too few or too many options for their format, or with one twice.
+
+    Where a bank leaves options out, what the parser finds in the prompt counts.
+    """
+    from prefbench.options import parse_options
+
     for item in items:
-        options = item.options
         if item.format not in OPTION_COUNT:
-            if options is not None:
+            if item.options is not None:
                 yield about("options", item, f"{item.format} items have no options")
             continue
         low, high = OPTION_COUNT[item.format]
-        if options is None or not low <= len(options) <= high:
+        options = item.options if item.options is not None else parse_options(item.prompt, item.format) or ()
+        if not low <= len(options) <= high:
             count = f"{low}" if low == high else f"{low} to {high}"
-            yield about("options", item, f"{len(options or ())} options, {item.format} items have {count}")
+            yield about("options", item, f"{len(options)} options, {item.format} items have {count}")
         elif len({normalise(option) for option in options}) < len(options):
-            yield about("options", item, f"an option comes twice in {options}")
+            yield about("options", item, f"an option comes twice in {list(options)}")
+
+
+def check_options_given(items: Sequence[PromptItem]) -> Iterator[Problem]:
+    """Yield items of a format with options that do not list them."""
+    for item in items:
+        if item.format in OPTION_COUNT and item.options is None:
+            yield about("options", item, "the field options is missing: list them in the order shown")
 
 
 def check_options_shown(items: Sequence[PromptItem]) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,3 +54,13 @@ def key_of(item: PromptItem) -> ItemKey:
 def about(check: str, item: PromptItem, message: str) -> Problem:
     """Return a problem of one item."""
     return Problem(check, message, (key_of(item),))
+
+
+def describe_report(report: BankReport) -> str:
+    """Return a report as text, one problem a line, with the number of problems of each check at the end."""
+    lines = [str(problem) for problem in report.problems]
+    lines += [f"NOT CHECKED: {reason}" for reason in report.skipped]
+    totals = Counter(problem.check for problem in report.problems)
+    listed = ", ".join(f"{check} {count}" for check, count in totals.items())
+    lines.append(f"{report.n_items} items, {totals.total()} problems" + (f": {listed}" if listed else ""))
+    return "\n".join(lines) + "\n"
