@@ -1,11 +1,33 @@
-"""What a prompt asks for: the kind of question, its options and their labels."""
+"""What a prompt asks for: a judgement or a service, its options and their labels."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from prefbench.options import parse_labels, parse_options
+from prefbench.options import CHOICE_FORMATS, parse_labels, parse_options
+
+_PREFERENCE = re.compile(
+    r"\b(?:prefer\w*|favou?rites?|would you|do you (?:\w+ )?(?:like|enjoy|love|find|value|think|believe|feel|consider|want)"
+    r"|you (?:\w+ )?(?:find|like|enjoy|choose|pick|want|love|admire|value)|your (?:opinion|view|choice|pick|taste)"
+    r"|appeals? to you|rather|sooner)\b",
+    re.IGNORECASE,
+)
+_SERVICE = re.compile(
+    r"\s*(?:please,? |hi,? |hello,? )?(?:how|why|where|when|who|whom|write|tell|list|explain|describe|give|make|create|generate"
+    r"|compose|draft|help|show|teach|provide|translate|summari[sz]e|imagine|act|pretend|develop|design|come up"
+    r"|(?:can|could|will|would) you (?:please )?(?:\w+ )?(?:write|list|give|help|tell|make|create|show|explain|describe|provide|generate)"
+    r"|what(?:'s| is| are)? (?:the |some |a )?(?:\w+ )?(?:ways?|methods?|steps?|tips|strategies)\b"
+    r"|what (?:does|do|did|happen|can|kind|type|steps)|i (?:want|need|would like))\b",
+    re.IGNORECASE,
+)
+_JUDGEMENT = re.compile(
+    r"\s*(?:should|is|are|am|do|does|would|was|were|will|must|has|have|can|could|which|rank|order|choose|pick|name)\b"
+    r"|.*\b(?:best|better|worst|worse|more|most) (?!way|method|to\b)\w+",
+    re.IGNORECASE,
+)
+_LONGEST_PROMPT = 2_000  # characters; a question stands at the start or the end of a longer prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +38,25 @@ class Question:
     format: str
     options: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    asks_judgement: bool = True
+    """Whether an answer is a stance of its own ("Which …", "Should I …") or a service ("How do I …")."""
 
 
 @lru_cache(maxsize=4096)
 def read_question(prompt: str, format: str) -> Question:
-    """Return the question that a prompt asks."""
+    """Return the question that a prompt asks; a prompt of any shape gives one."""
     options = parse_options(prompt, format) or ()
+    if not options and format not in CHOICE_FORMATS and _PREFERENCE.search(prompt[:_LONGEST_PROMPT]):
+        options = parse_options(prompt, "binary_choice") or ()
     labelled = parse_labels(prompt) or ()
     labels = tuple(item.label for item in labelled) if len(labelled) == len(options) else ()
-    return Question(prompt, format, options, labels)
+    return Question(prompt, format, options, labels, _asks_judgement(prompt, format))
+
+
+def _asks_judgement(prompt: str, format: str) -> bool:
+    if format in CHOICE_FORMATS or format == "single_word":
+        return True
+    asked = prompt[:_LONGEST_PROMPT]
+    if _PREFERENCE.search(asked):
+        return True
+    return _SERVICE.match(asked) is None and _JUDGEMENT.match(asked) is not None

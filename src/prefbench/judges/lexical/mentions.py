@@ -1,0 +1,124 @@
+"""Where an answer mentions the options of its prompt, by their own words, by label or by position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_EMPTY_WORDS = frozenset(
+    "a an the and or of in on at to for with by from as that which who whose what when where how than then it its is are was"
+    " were be been being this these those your you my me i we our us one ones some any all more most less very so if not no do"
+    " does did has have had having but about into over under out up down off there their they them he she his her can could"
+    " would should will may might must"
+    " choose choice prefer say think find make take get give go want like better best best good thing something option".split()
+)
+_POSITIONS = {"former": 0, "first": 0, "latter": -1, "second": 1, "third": 2, "fourth": 3, "last": -1}
+_POINTED = re.compile(
+    r"\b(?:the (former|latter)|(?:the |choose |pick )(first|second|third|fourth|last)(?: (?:one|option|choice|of)\b|(?=[.,!]|$))"
+    r"|(?:option|choice|answer(?: is)?:?) \(?([a-z]|\d)\b\)?|^\(?([a-z]|\d)\)?(?:[.):,]|$)|\(([a-z]|\d)\))"
+)
+
+
+class Mention(NamedTuple):
+    """One option named at one place of a text (word positions, the end excluded)."""
+
+    option: int
+    start: int
+    end: int
+
+
+class OptionWords(NamedTuple):
+    """The stems that tell the options of one prompt apart, and what is needed to read pointers."""
+
+    option_of: dict[str, int]
+    phrases: tuple[tuple[str, ...], ...]
+    labels: tuple[str, ...]
+    count: int
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case, in order."""
+    return _WORD.findall(text.lower())
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """Return a rough stem: "living" and "live" are one, "stories" and "story" too."""
+    word = word.removesuffix("'s")
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)]
+            break
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeioul" else word
+
+
+@lru_cache(maxsize=4096)
+def option_words(options: tuple[str, ...], labels: tuple[str, ...] = ()) -> OptionWords:
+    """Prepare the options of one prompt for `find_mentions`."""
+    phrases = tuple(tuple(stem(word) for word in words_of(option)) for option in options)
+    option_of: dict[str, int] = {}
+    shared: set[str] = set()
+    for number, phrase in enumerate(phrases):
+        for word in set(phrase):
+            if option_of.setdefault(word, number) != number:
+                shared.add(word)
+    telling = {
+        word: number for word, number in option_of.items() if word not in shared and not _is_empty(word)
+    }
+    for number, phrase in enumerate(phrases):
+        if number not in telling.values():
+            telling.update({word: number for word in phrase if word not in shared and len(phrase) == 1})
+    return OptionWords(telling, phrases, tuple(label.lower() for label in labels), len(options))
+
+
+def _is_empty(word: str) -> bool:
+    return word in _EMPTY_WORDS or word in _EMPTY_STEMS
+
+
+_EMPTY_STEMS = frozenset(stem(word) for word in _EMPTY_WORDS)
+
+
+def find_mentions(words: Sequence[str], options: OptionWords) -> list[Mention]:
+    """Return the mentions of options in a sequence of words, in order; neighbours of one option are merged."""
+    found: list[Mention] = []
+    for position, word in enumerate(words):
+        number = options.option_of.get(stem(word))
+        if number is None:
+            continue
+        if found and found[-1].option == number and position - found[-1].end <= 3:
+            found[-1] = found[-1]._replace(end=position + 1)
+        else:
+            found.append(Mention(number, position, position + 1))
+    return found or _find_phrases([stem(word) for word in words], options)
+
+
+def _find_phrases(stems: Sequence[str], options: OptionWords) -> list[Mention]:
+    """Find options that no single word tells apart ("with notes", "without notes") as whole phrases."""
+    found = []
+    for number, phrase in enumerate(options.phrases):
+        if number in options.option_of.values() or not phrase:
+            continue
+        for start in range(len(stems) - len(phrase) + 1):
+            if tuple(stems[start : start + len(phrase)]) == phrase:
+                found.append(Mention(number, start, start + len(phrase)))
+                break
+    return found
+
+
+def pointed_option(text: str, options: OptionWords) -> int | None:
+    """Return the option that a clause points at ("the former", "option b", "(B)"), or None."""
+    match = _POINTED.search(text)
+    if match is None:
+        return None
+    position = match[1] or match[2]
+    if position:
+        number = _POSITIONS[position]
+        number = number if number >= 0 else options.count - 1
+        return number if number < options.count else None
+    label = match[3] or match[4] or match[5]
+    return options.labels.index(label) if label in options.labels else None

@@ -1,0 +1,82 @@
+"""What an answer to an open question commits to: the first-person stance and the thing it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from prefbench.judges.lexical.signals import Sentence
+
+_VERB = (
+    r"(?:prefer|choose|chose|pick|select|go with|go for|opt for|opt to|favor|love|adore|admire|cherish|enjoy|like|be|have to say"
+    r"|vote for|rather|lean (?:more )?towards?|lean (?:more )?to|side with|start with|work on|talk about|explore|gravitate (?:more )?towards?|settle on|crown|call it|recommend|nominate|name|say|want)"
+)
+_SOFT = r"(?:(?:would|will|do|am|might|may|must|have|had|to|probably|definitely|really|personally|most|especially|certainly|also|always|honestly|absolutely|particularly|likely|genuinely|deeply|truly|just|still|happily|gladly|confess|admit|say) )*"
+_STANCE = re.compile(
+    rf"\b(?:i {_SOFT}(?P<verb>{_VERB})|i (?:am|find myself|feel|have been|keep being) (?:\w+ )?(?P<state>drawn (?:to|toward|towards)|drawn|fascinated|captivated|inclined (?:to|towards?)|partial to|fond of|passionate about|leaning towards?|intrigued|curious about|interested in|thinking (?:a lot )?(?:about|lately)|struck by)"
+    r"|i find (?:\w+ ){1,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates|moves) me"
+    r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves|resonates with) me"
+    r"|my (?:\w+ )?(?P<mine>favorite|choice|pick|answer|preference|vote|top choice|recommendation|word|ideal|go-to)\b(?: \w+){0,4}? (?:is|would be|was|are|goes to|:))"
+)
+_NOT_STANCE = re.compile(
+    r"\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad|want|prefer|choose|rather) (?:to (?:help|assist|know|hear|provide|offer|discuss (?:this|that) with|answer|clarify|emphasi[sz]e|point|note|remind|stress|mention|remain|stay|keep|avoid|say that i)|not\b)"
+    r"|\blet me know\b|\bif (?:i|you) (?:say|choose|prefer|want|like)\b|\bi (?:would|must|have to|want to|would like to) (?:\w+ )?(?:decline|refuse|point out|note|say (?:that )?(?:it|this|the|both|neither|there))"
+    r"|\bhave to choose\b[^,.]*$|\bboth\b|\bneither\b|\bany of\b|\bequally\b|\bif i am (?:being )?honest, no\b"
+)
+_HYPOTHETICAL = re.compile(r"\bif i (?:had|have|were|was|could|must|did)\b")
+_THING = re.compile(
+    r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|pick|select|go with|go for|opt for|favou?r|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk about|work on|settle on)"
+    r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested|struck)(?: (?:to|by|with|toward|towards|of|about|in))"
+    r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?: \w+){0,4}? (?:is|would be|was|goes to)"
+    r"|(?:the )?(?:answer|best|most \w+)(?: \w+){0,4}? (?:is|would be))\s+(?:to (?:talk about|explore|discuss|work on|choose|pick|have|be|see|study|write|create|learn|spend|dive into|say) |definitely |probably |without (?:a )?doubt |exploring |that of |the idea of )*(?P<thing>[^.,;:!?\n()]{2,90})",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*([^*\n]{2,60}?)[:.]?\*\*")
+_THING_END = re.compile(
+    r"\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while|if|due to|thanks to|but|and i|- | - |--|—|which|who|so|every time|any day|given|with its|"
+    r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*|\s*[—–-]{1,2}\s.*|—.*",
+    re.IGNORECASE,
+)
+_LONGEST_THING = 8  # words
+_SHORT_ANSWER = 6  # words
+
+
+def states_preference(sentences: Sequence[Sentence]) -> bool:
+    """Whether a sentence takes a stance in the first person ("I'd pick", "my favourite is", "fascinates me")."""
+    for sentence in sentences:
+        if sentence.words.isdisjoint(("i", "my", "me")) or sentence.text.endswith("?"):
+            continue
+        match = _STANCE.search(sentence.text)
+        if match is None:
+            continue
+        spoken = (
+            sentence.text
+            if not _HYPOTHETICAL.search(sentence.text)
+            else _HYPOTHETICAL.split(sentence.text)[-1]
+        )
+        if not _NOT_STANCE.search(spoken):
+            return True
+    return False
+
+
+def name_thing(raw: str, text: str) -> str | None:
+    """Return what an open answer names, in its own words and at most eight of them; None where unclear.
+
+    `raw` is the response with its markup, `text` the same without. A stance names what follows it; else
+    a bold term in the first lines, or the whole of a very short answer.
+    """
+    opening = text.split("\n", 1)[0].strip()
+    if len(opening.split()) <= _SHORT_ANSWER and not opening.endswith((":", "?")):
+        return _clean(opening)
+    match = _THING.search(text)
+    if match is not None:
+        thing = _clean(match["thing"])
+        if thing is not None:
+            return thing
+    bold = _BOLD.search(raw[:400])
+    return _clean(bold[1]) if bold is not None else None
+
+
+def _clean(thing: str) -> str | None:
+    words = _THING_END.sub("", thing.strip()).strip(" \t\"'*_.,;:!?-—").split()
+    return " ".join(words) if 0 < len(words) <= _LONGEST_THING else None

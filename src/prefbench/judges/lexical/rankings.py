@@ -1,0 +1,69 @@
+"""The ranking that an answer gives: numbered lines, "a > b > c", or the options listed once in a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from prefbench.judges.lexical.mentions import OptionWords, find_mentions, words_of
+
+_NUMBERED = re.compile(r"^\s*(?:#|no\.? ?)?(\d{1,2})[.):\-]?(?:st|nd|rd|th)?[.):]?\s+(.+)$", re.MULTILINE)
+_BULLETED = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
+_CHAIN = re.compile(r"[^\n]*\S\s*(?:>|→|≻|->)\s*\S[^\n]*")
+_CHAIN_SIGN = re.compile(r"\s*(?:>|→|≻|->)\s*")
+_NO_ORDER = re.compile(
+    r"\b(?:no particular order|not (?:a |in any )?(?:rank|order)|random order|alphabetical|equally|all equal)",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_HEADING_END = re.compile(r"\s*(?::| [-–—] |\(|, (?:because|as|since|for|which)\b|\.(?:\s|$))")
+_LONGEST_ITEM = 60  # characters
+
+
+def find_ranking(text: str, options: OptionWords) -> tuple[int, ...] | None:
+    """Return the options in the order that an answer ranks them, best first; None where it does not.
+
+    A ranking names every option but one at least, each once.
+    """
+    if _NO_ORDER.search(text):
+        return None
+    for lines in _candidate_lists(text):
+        order = _order(lines, options)
+        if len(order) >= max(2, options.count - 1):
+            return tuple(order)
+    return None
+
+
+def find_free_ranking(text: str) -> tuple[str, ...] | None:
+    """Return the headings of a numbered list of three or more, for prompts whose options are not known."""
+    if _NO_ORDER.search(text):
+        return None
+    headings = [_HEADING_END.split(body, maxsplit=1)[0].strip(" .,") for _, body in _NUMBERED.findall(text)]
+    short = [heading for heading in headings if 0 < len(heading) <= _LONGEST_ITEM]
+    return tuple(short) if len(short) >= 3 and len(short) == len(headings) else None
+
+
+def _candidate_lists(text: str) -> list[list[str]]:
+    """Return the lists in an answer that could be a ranking, the clearest kind first."""
+    found = [[body for _, body in _NUMBERED.findall(text)]]
+    chain = _CHAIN.search(text)
+    if chain is not None:
+        found.append(_CHAIN_SIGN.split(chain[0]))
+    found.append(_BULLETED.findall(text))
+    found += [_pieces(sentence) for sentence in _SENTENCE.split(text)]
+    found.append(_SENTENCE.split(text))
+    return found
+
+
+def _pieces(sentence: str) -> list[str]:
+    return re.split(r"[,;:]|\bthen\b|\bfollowed by\b|\band\b|\bover\b|\bfirst\b|\blast\b", sentence)
+
+
+def _order(lines: Sequence[str], options: OptionWords) -> list[int]:
+    """Return the first option that each line names, in order, each option once."""
+    order: list[int] = []
+    for line in lines:
+        mentions = find_mentions(words_of(line), options)
+        if mentions and mentions[0].option not in order:
+            order.append(mentions[0].option)
+    return order
