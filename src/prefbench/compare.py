@@ -1,0 +1,299 @@
+"""Two conditions in, what changed between them out: differences paired within prompts, and which prompts moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from prefbench.cells import rate_cells
+from prefbench.errors import ConfigError, DataError
+from prefbench.folders import match_condition
+from prefbench.statistics import (
+    Correction,
+    Estimate,
+    adjust_p_values,
+    cohens_h,
+    mean_difference,
+    odds_ratio,
+    sign_flip_p,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+PROMPT = ("domain", "id")
+NO_INTERVAL = "none: no two prompts in a domain"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison:
+    """What changed from `first` to `second`; every difference is second - first, in rate of responses."""
+
+    first: str
+    second: str
+    judge: str
+    overall: Estimate
+    """Mean difference over paired prompts, within domains; `n_missing` prompts lack a side."""
+    first_rate: float
+    """Mean rate of the paired prompts in the first condition."""
+    second_rate: float
+    p_sign_flip: float
+    """The permutation check of the paired t test."""
+    cohens_h: float
+    odds_ratio: float | None
+    """Marginal odds ratio, second to first; None where a rate is 0 or 1."""
+    n_first_only: int
+    """Prompts with a rate in the first condition and no match at the same temperature in the second."""
+    n_second_only: int
+    tables: dict[str, pl.DataFrame]
+    """`domain`, `temperature`, `format`: differences with Holm's p; `transitions`; `moved`; `prompts`."""
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the table of all prompts, ready for JSON: None for what is missing."""
+        plain = ("first", "second", "judge", "first_rate", "second_rate", "p_sign_flip", "cohens_h")
+        counts = ("odds_ratio", "n_first_only", "n_second_only")
+        return {
+            **{name: getattr(self, name) for name in (*plain, *counts)},
+            "overall": self.overall.to_dict(),
+            "notes": list(self.notes),
+            "tables": {name: table.to_dicts() for name, table in self.tables.items() if name != "prompts"},
+        }
+
+
+def compare_conditions(
+    frame: pl.DataFrame,
+    first: str,
+    second: str,
+    *,
+    level: float = 0.95,
+    top: int = 10,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two conditions of a scores frame on the prompts and temperatures that both have.
+
+    Inside a prompt the temperatures that both conditions have are averaged; the prompt is the unit, the
+    domains are strata. Holm's p is adjusted within each table. `top` is how many of the prompts that moved most
+    are listed, `seed` that of the sign-flip test. A condition may be named in short (`1`, `base`).
+
+    Raises ConfigError for an unknown condition or one condition twice; DataError if no prompt, or one only,
+    can be paired, and for a frame that cannot be read as scores.
+    """
+    cells = rate_cells(frame)
+    known = cells["condition"].unique(maintain_order=True).to_list()
+    one, two = match_condition(first, known), match_condition(second, known)
+    if one == two:
+        raise ConfigError(f"{first!r} and {second!r} are one condition, {one}: compare two different ones")
+    pairs = pair_conditions(cells, one, two)
+    prompts = average_pairs(pairs)
+    _check_pairs(prompts, cells, (one, two))
+    differences, rates = prompts["difference"].to_numpy(), prompts.select("first", "second").mean().row(0)
+    unpaired = count_unpaired(pairs)
+    overall = mean_difference(
+        differences, strata=prompts["domain"].to_list(), level=level, name=f"{two} - {one}"
+    )
+    tables = {
+        **{by: difference_table(pairs, by, level=level) for by in ("domain", "temperature", "format")},
+        "transitions": count_transitions(pairs),
+        "moved": prompts.head(top),
+        "prompts": prompts,
+    }
+    return Comparison(
+        first=one,
+        second=two,
+        judge=str(frame["judge"].drop_nulls().first()),
+        overall=replace(overall, n_missing=count_missing(pairs)),
+        first_rate=rates[0],
+        second_rate=rates[1],
+        p_sign_flip=sign_flip_p(differences, seed=seed),
+        cohens_h=cohens_h(*rates),
+        odds_ratio=odds_ratio(*rates),
+        n_first_only=unpaired[0],
+        n_second_only=unpaired[1],
+        tables=tables,
+        notes=_notes((one, two), unpaired, prompts),
+    )
+
+
+def pair_conditions(cells: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    """Return the cells (of `rate_cells`) of two conditions side by side, one row a prompt and temperature."""
+    return pair_cells(
+        cells.filter(_is_condition(first)), cells.filter(_is_condition(second)), on=(*PROMPT, "temperature")
+    )
+
+
+def pair_cells(first: pl.DataFrame, second: pl.DataFrame, *, on: Sequence[str]) -> pl.DataFrame:
+    """Return rates and majorities of two sets of cells side by side, null where a side is missing."""
+    import polars as pl
+
+    values = ("rate", "majority", "format")
+    joined = first.select(*on, *values).join(
+        second.select(*on, *values), on=on, how="full", coalesce=True, suffix="_second"
+    )
+    return joined.select(
+        *on,
+        pl.coalesce("format", "format_second").alias("format"),
+        pl.col("rate").alias("first"),
+        pl.col("rate_second").alias("second"),
+        pl.col("majority").alias("first_majority"),
+        pl.col("majority_second").alias("second_majority"),
+    )
+
+
+def average_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a prompt: its two rates, averaged over the paired cells, most moved first."""
+    import polars as pl
+
+    return (
+        pairs.drop_nulls(("first", "second"))
+        .group_by(PROMPT)
+        .agg(pl.col("format").first(), pl.len().alias("n_temperatures"), pl.col("first", "second").mean())
+        .with_columns(difference=pl.col("second") - pl.col("first"))
+        .sort(pl.col("difference").abs().round(12), *PROMPT, descending=[True, False, False])
+    )
+
+
+def count_unpaired(pairs: pl.DataFrame) -> tuple[int, int]:
+    """Return how many prompts without a pair have a rate on the first side, and on the second."""
+    import polars as pl
+
+    sides = pairs.group_by(PROMPT).agg(
+        pl.col("first", "second").count(),
+        paired=(pl.col("first").is_not_null() & pl.col("second").is_not_null()).any(),
+    )
+    alone = sides.filter(~pl.col("paired"))
+    return alone.filter(pl.col("first") > 0).height, alone.filter(pl.col("second") > 0).height
+
+
+def count_missing(pairs: pl.DataFrame) -> int:
+    """Return how many expected prompts have no pair."""
+    return pairs.select(PROMPT).unique().height - average_pairs(pairs).height
+
+
+def difference_table(
+    pairs: pl.DataFrame, by: str, *, level: float = 0.95, correction: Correction = "holm"
+) -> pl.DataFrame:
+    """Return one row a value of `by` (domain, temperature or format): the paired difference and its adjusted p."""
+    known = pairs.filter(pairs[by].is_not_null())
+    groups = known.partition_by(by, as_dict=True)
+    rows = [{by: key[0], **difference_row(group, level=level)} for key, group in sorted(groups.items())]
+    return make_table(rows, {by: pairs.schema[by], **DIFFERENCE_COLUMNS}, correction=correction)
+
+
+def difference_row(pairs: pl.DataFrame, *, level: float = 0.95) -> dict[str, Any]:
+    """Return the columns of one paired difference; the interval is null without two prompts in a domain."""
+    prompts = average_pairs(pairs)
+    row: dict[str, Any] = dict.fromkeys(DIFFERENCE_COLUMNS)
+    row |= {"n_prompts": prompts.height, "method": NO_INTERVAL if prompts.height else "none: no pair"}
+    row["n_missing"] = pairs.select(PROMPT).unique().height - prompts.height
+    if prompts.height:
+        row |= prompts.select("first", "second", "difference").mean().row(0, named=True)
+    if prompts.height > prompts["domain"].n_unique():
+        estimate = mean_difference(
+            prompts["difference"].to_numpy(), strata=prompts["domain"].to_list(), level=level
+        )
+        row |= {"low": estimate.low, "high": estimate.high, "p": estimate.p, "method": estimate.method}
+    return row
+
+
+def make_table(
+    rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], *, correction: Correction = "holm"
+) -> pl.DataFrame:
+    """Return rows as a table, with `p` adjusted over its rows as the family in `p_adjusted`; NaN becomes null."""
+    import polars as pl
+
+    table = pl.DataFrame(
+        list(rows), schema={name: _dtype(kind) for name, kind in schema.items()}, strict=False
+    )
+    if "p_adjusted" in schema:
+        p_values = table["p"].cast(pl.Float64).to_numpy()
+        table = table.with_columns(
+            p_adjusted=pl.Series(adjust_p_values(p_values, correction), dtype=pl.Float64)
+        )
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return how many records went from which majority to which: four rows, with n and share of all pairs."""
+    import polars as pl
+
+    named = {True: "preference", False: "no_preference"}
+    paired = pairs.drop_nulls(("first", "second"))
+    rows = []
+    for first, second in ((True, True), (True, False), (False, True), (False, False)):
+        count = int(((paired["first_majority"] == first) & (paired["second_majority"] == second)).sum())
+        share = count / paired.height if paired.height else None
+        rows.append({"first": named[first], "second": named[second], "n_records": count, "share": share})
+    kinds = {"first": pl.String, "second": pl.String, "n_records": pl.Int64, "share": pl.Float64}
+    return pl.DataFrame(rows, schema=kinds)
+
+
+DIFFERENCE_COLUMNS: dict[str, Any] = {
+    "n_prompts": int,
+    "n_missing": int,
+    "first": float,
+    "second": float,
+    "difference": float,
+    "low": float,
+    "high": float,
+    "p": float,
+    "p_adjusted": float,
+    "method": str,
+}
+
+
+def _dtype(kind: Any) -> Any:
+    import polars as pl
+
+    return {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}.get(kind, kind)
+
+
+def _is_condition(*names: str) -> pl.Expr:
+    import polars as pl
+
+    return pl.col("condition").is_in(list(names))
+
+
+def _check_pairs(prompts: pl.DataFrame, cells: pl.DataFrame, names: tuple[str, str]) -> None:
+    if prompts.is_empty():
+        first, second = (_describe(cells, name) for name in names)
+        raise DataError(
+            f"{names[0]} and {names[1]} have no scored prompt in common at the same temperature: "
+            f"{first}; {second}. Judge both on the same prompts and temperatures"
+        )
+    if prompts.height == 1:
+        raise DataError(
+            f"{names[0]} and {names[1]} have one prompt in common ({'/'.join(prompts.select(PROMPT).row(0))}): "
+            "a paired interval needs two or more in a domain"
+        )
+    if prompts.height == prompts["domain"].n_unique():
+        raise DataError(
+            f"{names[0]} and {names[1]} have {prompts.height} prompts in common, each alone in its domain: "
+            "a paired interval needs two or more in a domain"
+        )
+
+
+def _describe(cells: pl.DataFrame, name: str) -> str:
+    import polars as pl
+
+    rated = cells.filter(_is_condition(name), pl.col("rate").is_not_null())
+    temperatures = ", ".join(map(str, sorted(rated["temperature"].unique())))
+    at = f" at {temperatures}" if temperatures else ""
+    return f"{name} has {rated.select(PROMPT).unique().height} scored prompts{at}"
+
+
+def _notes(names: tuple[str, str], unpaired: tuple[int, int], prompts: pl.DataFrame) -> list[str]:
+    notes = [
+        f"{count} prompts have a rate in {name} only and are left out"
+        for name, count in zip(names, unpaired, strict=True)
+        if count
+    ]
+    most = int(prompts["n_temperatures"].max() or 0)  # type: ignore[arg-type]
+    partial = prompts.filter(prompts["n_temperatures"] < most).height
+    if partial:
+        notes.append(
+            f"{partial} prompts are paired at fewer temperatures than others: averaged over those they share"
+        )
+    return notes
