@@ -167,16 +167,16 @@ class _Plan:
                 )
         responses = [response for _, fields in rows for response in _responses(fields)]
         try:
-            return ResponseRecord(
-                id=key.id,
-                domain=key.domain,
-                prompt=first["prompt"],
-                format=first.get("format") or "open_ended",
-                tags=_tags(first.get("tags")),
-                temperature=key.temperature,
-                n_samples=len(responses),
-                responses=responses,
-                timestamp=now(),
+            return ResponseRecord.model_validate(
+                {
+                    **key._asdict(),
+                    "prompt": first["prompt"],
+                    "format": first.get("format") or "open_ended",
+                    "tags": _tags(first.get("tags")),
+                    "n_samples": len(responses),
+                    "responses": responses,
+                    "timestamp": now(),
+                }
             )
         except ValidationError as error:
             raise DataError(f"{self.path}:{number}: {explain_validation(error)}; correct the row") from error

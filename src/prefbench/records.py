@@ -60,6 +60,8 @@ def format_temperature(value: float) -> str:
 Temperature = Annotated[float, BeforeValidator(parse_temperature)]
 TemperatureLabel = Annotated[str, BeforeValidator(lambda value: format_temperature(parse_temperature(value)))]
 Name = Annotated[str, Field(min_length=1)]
+DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A domain is part of file names, so it is letters, digits, `.`, `_` and `-`."""
 
 
 class _Line(BaseModel):
@@ -72,7 +74,7 @@ class PromptItem(_Line):
     """One item of a prompt bank."""
 
     id: Name
-    domain: Name
+    domain: DomainName
     prompt: Name
     format: Format
     tags: list[str] = []
@@ -94,7 +96,7 @@ class ResponseRecord(_Line):
     """All responses to one prompt at one temperature in one condition."""
 
     id: Name
-    domain: Name
+    domain: DomainName
     prompt: str
     format: Format
     tags: list[str]
@@ -123,7 +125,7 @@ class ScoredRecord(_Line):
     """
 
     id: Name
-    domain: Name
+    domain: DomainName
     prompt: str
     condition: Name
     temperature: TemperatureLabel

@@ -14,6 +14,7 @@ from prefbench.backends import Backend, Completion, Request, Sampling, Treatment
 from prefbench.backends.base import PromptStyle
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
+from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
 from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.folders import ConditionFolder, find_conditions, match_condition, new_condition_name
 from prefbench.manifest import Manifest, now
@@ -171,7 +172,7 @@ class _Run:
                 )
                 report.conditions.append(done)
                 if any(file.missing for file in files):
-                    opened = opened or open_backend(self.backend, model, options=self.options)
+                    opened = opened or open_backend(self.backend, _locate(model), options=self.options)
                     self._sample_condition(opened, condition, target, manifest, files, done)
         if failed := [each for each in report.conditions if each.failed]:
             raise BackendError(_describe_failures(failed))
@@ -388,6 +389,10 @@ def _describe_failures(failed: Sequence[ConditionReport]) -> str:
         f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
         "the other records are written, and the same command tries the missing ones again"
     )
+
+
+def _locate(model: str) -> str:
+    return str(demo_model_path()) if model == DEMO_MODEL_NAME else model
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

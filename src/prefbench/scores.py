@@ -199,3 +199,31 @@ def _distinct(folders: Sequence[ConditionFolder]) -> list[ConditionFolder]:
                     f"{other.path} and {folder.path} are both called {folder.name}: rename one of the folders"
                 )
     return list({folder.name: folder for folder in folders}.values())
+
+
+def load_pair(
+    first: str, second: str, *, study: str | Path = "study", judge: str | None = None
+) -> tuple[polars.DataFrame, tuple[str, str]]:
+    """Return the scores of two conditions and the conditions' names in them.
+
+    Each of the two is a condition's name in the study, or the path of a folder that holds one condition.
+    Raises what `load_scores` raises.
+    """
+    import polars
+
+    frames, names = [], []
+    for given in (first, second):
+        if Path(given).is_dir():
+            frame = load_scores(given, judge=judge)
+        else:
+            frame = load_scores(study, judge=judge, conditions=[given])
+        found = frame["condition"].unique().to_list()
+        if len(found) > 1:
+            raise ConfigError(
+                f"{given}: holds {len(found)} conditions ({', '.join(sorted(found))}): name one of them"
+            )
+        frames.append(frame)
+        names.append(found[0])
+    if names[0] == names[1]:
+        raise ConfigError(f"{first!r} and {second!r} are both {names[0]}: compare two different conditions")
+    return polars.concat(frames), (names[0], names[1])

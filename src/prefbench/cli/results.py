@@ -1,0 +1,149 @@
+"""`prefbench aggregate`, `stats` and `compare`: from verdicts to numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prefbench.cli.options import (
+    ConditionsOption,
+    JsonOption,
+    JudgeNameOption,
+    OutOption,
+    StudyOption,
+    split_commas,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("aggregate", rich_help_panel="The study")(aggregate)
+    app.command("stats", rich_help_panel="The study")(stats)
+    app.command("compare", rich_help_panel="The study")(compare)
+
+
+def aggregate(
+    *,
+    study: StudyOption = Path("study"),
+    judge: JudgeNameOption = None,
+    conditions: ConditionsOption = None,
+    by: Annotated[
+        str,
+        typer.Option(help="Groups of the table of --out: condition and any of domain, temperature, format."),
+    ] = "condition,domain",
+    target: Annotated[
+        str,
+        typer.Option(help="population: other prompts might have been asked; fixed_prompts: these ones only."),
+    ] = "population",
+    consistency: Annotated[
+        str, typer.Option(help="max_share (as published) or pairwise (unbiased).")
+    ] = "max_share",
+    upper: Annotated[
+        float, typer.Option(help="Share of Y from which a record is a consistent preference.")
+    ] = 0.8,
+    lower: Annotated[float, typer.Option(help="Share of Y up to which it is consistently none.")] = 0.2,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show rates of expressed preference, with intervals, consistency and what is missing.
+
+    Example:  prefbench aggregate --out rates.csv
+    """
+    from prefbench.aggregate import aggregate_scores
+    from prefbench.cli.output import print_json, write_table
+    from prefbench.cli.tables import print_aggregate
+    from prefbench.errors import ConfigError
+    from prefbench.statistics import LabelThresholds
+
+    try:
+        thresholds = LabelThresholds(upper=upper, lower=lower)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    result = aggregate_scores(
+        _load(study, judge, conditions),
+        by=split_commas(by) or (),
+        target=target,  # type: ignore[arg-type]  # checked there, with the nearest name
+        consistency=consistency,  # type: ignore[arg-type]
+        thresholds=thresholds,
+    )
+    if out is not None:
+        write_table(result.table, out)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_aggregate(result)
+
+
+def stats(
+    *,
+    study: StudyOption = Path("study"),
+    judge: JudgeNameOption = None,
+    conditions: ConditionsOption = None,
+    correction: Annotated[str, typer.Option(help="For several comparisons: holm, bh or none.")] = "holm",
+    margin: Annotated[
+        float, typer.Option(help="Difference of rates that counts as none, for equivalence.")
+    ] = 0.05,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write every table to this folder, as .csv files.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the scores say: effects of conditions, domains, temperatures and formats, and what cannot be said.
+
+    Example:  prefbench stats --json > stats.json
+    """
+    from prefbench.cli.output import print_json, write_table
+    from prefbench.cli.tables import print_statistics
+    from prefbench.stats import study_statistics
+
+    result = study_statistics(
+        _load(study, judge, conditions),
+        correction=correction,  # type: ignore[arg-type]  # checked there, with the nearest name
+        margin=margin,
+        level=level,
+    )
+    if out is not None:
+        for name, table in result.tables.items():
+            write_table(table, out / f"{name}.csv")
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_statistics(result)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A condition (cond1, 1, base) or the folder of one.")],
+    second: Annotated[str, typer.Argument(help="The condition to compare with it.")],
+    *,
+    study: StudyOption = Path("study"),
+    judge: JudgeNameOption = None,
+    top: Annotated[int, typer.Option(help="How many of the prompts that moved most to list.")] = 10,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the difference between two conditions, paired by prompt: overall, by domain, temperature and format.
+
+    Example:  prefbench compare cond1 cond2
+    """
+    from prefbench.cli.output import print_json, write_table
+    from prefbench.cli.tables import print_comparison
+    from prefbench.compare import compare_conditions
+    from prefbench.scores import load_pair
+
+    frame, names = load_pair(first, second, study=study, judge=judge)
+    result = compare_conditions(frame, *names, top=top)
+    if out is not None:
+        write_table(result.tables["prompts"], out)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_comparison(result)
+
+
+def _load(study: Path, judge: str | None, conditions: str | None) -> Any:
+    from prefbench.scores import load_scores
+
+    return load_scores(study, judge=judge, conditions=split_commas(conditions))

@@ -1,0 +1,141 @@
+"""`prefbench sample` and `prefbench import`: where responses come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prefbench.cli.options import JsonOption, read_numbers, read_options, read_pairs, split_commas
+
+if TYPE_CHECKING:
+    from prefbench.sample import ConditionReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("sample", rich_help_panel="The study")(sample)
+    app.command("import", rich_help_panel="Set up")(import_)
+
+
+def sample(
+    *,
+    model: Annotated[str | None, typer.Option(help="Hub id or folder; `demo` is the bundled model.")] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option("--condition", "-c", help="Name of the condition; a study file's own: only this one."),
+    ] = None,
+    study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
+    temps: Annotated[
+        str | None, typer.Option(help="Temperatures, with commas between.  [default: 0.7,1.0,1.5]")
+    ] = None,
+    n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt.  [default: 10]")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens.  [default: 1024]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass.  [default: 0.95]")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends an answer; may be repeated.")] = None,
+    domains: Annotated[str | None, typer.Option(help="Only these domains, with commas between.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many prompts of each domain.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Your own prompt bank: a JSONL file or a folder of them.")
+    ] = None,
+    prompt_style: Annotated[
+        str | None,
+        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model.  [default: auto]"),
+    ] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the study.  [default: 0]")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="What generates: auto, hf, ...  [default: auto]")
+    ] = None,
+    backend_option: Annotated[
+        list[str] | None, typer.Option(help="key=value for the backend, e.g. batch_size=8; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample answers: every prompt, at every temperature, n times. Does only what is missing.
+
+    Example:  prefbench sample --model Qwen/Qwen3-8B-Base --temps 0.7,1.0,1.5
+    """
+    from prefbench.cli.output import note, print_json
+    from prefbench.cli.progress import StderrProgress
+    from prefbench.sample import sample_prompts
+
+    with StderrProgress() as progress:
+        report = sample_prompts(
+            study,
+            model=model,
+            condition=condition,
+            temps=read_numbers(temps, "temperature"),
+            n_samples=n_samples,
+            max_tokens=max_tokens,
+            top_p=top_p,
+            stop=stop,
+            domains=split_commas(domains),
+            limit=limit,
+            prompts=prompts,
+            prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
+            system_prompt=system_prompt,
+            seed=seed,
+            backend=backend,
+            backend_options=read_options(backend_option, "backend option"),
+            progress=progress,
+        )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    note(f"backend {report.backend}: {report.backend_reason}")
+    for done in report.conditions:
+        typer.echo(_describe(done))
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="A .jsonl, .csv (also .gz) or .parquet file.")],
+    *,
+    study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
+    condition: Annotated[
+        str, typer.Option("--condition", "-c", help="The condition that the answers are of.")
+    ] = "condition_1_base",
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="field=column, e.g. response=generations; may be repeated."),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="field=value for every row, e.g. temperature=1.0; may be repeated."),
+    ] = None,
+    drop_missing: Annotated[bool, typer.Option(help="Leave out rows without an answer.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in answers that something else has sampled, as response records.
+
+    Fields: prompt, response, domain, temperature (needed); id, format, tags, finish_reason, tokens.
+
+    Example:  prefbench import answers.csv --map prompt=question --set domain=open --set temperature=1.0
+    """
+    from prefbench.cli.output import print_json
+    from prefbench.importing import import_responses
+
+    report = import_responses(
+        source,
+        study=study,
+        condition=condition,
+        columns=read_pairs(mapping, "--map"),
+        values=read_pairs(values, "--set"),
+        drop_missing=drop_missing,
+    )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    missing = f"; {report.dropped:,} rows without an answer left out" if report.dropped else ""
+    kept = f"; {report.kept:,} records were there already" if report.kept else ""
+    typer.echo(
+        f"{report.folder}: {report.written:,} records with {report.responses:,} answers from {report.rows:,} rows"
+        f"{kept}{missing}"
+    )
+
+
+def _describe(report: ConditionReport) -> str:
+    speed = f", {report.tokens / report.seconds:,.0f} tokens/s" if report.seconds else ""
+    kept = f", {report.kept:,} were there already" if report.kept else ""
+    return f"{report.folder}: {report.written:,} records sampled in {report.seconds:.1f} s{speed}{kept}"

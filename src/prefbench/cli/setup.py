@@ -1,0 +1,79 @@
+"""`prefbench init` and `prefbench demo`: a study file to start from, and a whole study in a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prefbench.cli.options import JsonOption
+from prefbench.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("init", rich_help_panel="Set up")(init)
+    app.command("demo", rich_help_panel="Set up")(demo)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The study's folder; made if it is not there.")] = Path(
+        "study"
+    ),
+    *,
+    model: Annotated[
+        str, typer.Option(help="Hub id or folder of the base condition's model.")
+    ] = "Qwen/Qwen3-8B-Base",
+    force: Annotated[bool, typer.Option(help="Write over a study file that is there.")] = False,
+) -> None:
+    """Write a commented study file, prefbench.toml, that `prefbench sample --study FOLDER` follows.
+
+    Example:  prefbench init my-study --model Qwen/Qwen3-8B-Base
+    """
+    from importlib.resources import files
+
+    from prefbench.store import writing
+    from prefbench.study import STUDY_FILE
+
+    path = folder / STUDY_FILE
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: is there already; edit it, or write over it with --force")
+    text = (files("prefbench") / "data" / "study_template.toml").read_text(encoding="utf-8")
+    if any(sign in model for sign in '"\\\n'):
+        raise ConfigError(f"model {model!r}: give a hub id or a folder, without quotes and backslashes")
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("@MODEL@", model), encoding="utf-8")
+    typer.echo(f"{path} written; edit it, then run: prefbench sample --study {folder}")
+
+
+def demo(
+    *,
+    study: Annotated[Path, typer.Option("--study", "-s", help="Where the study goes.")] = Path("demo-study"),
+    limit: Annotated[int, typer.Option(help="Prompts of each domain.")] = 12,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole study on the bundled model: sample, judge, aggregate, compare. About a minute on two cores.
+
+    The model is a laboratory animal of about two million parameters: its rates mean nothing about any real model.
+
+    Example:  prefbench demo --study demo-study
+    """
+    from prefbench.cli.output import note, print_json
+    from prefbench.cli.progress import StderrProgress
+    from prefbench.cli.tables import print_aggregate, print_comparison
+    from prefbench.demo import run_demo
+
+    with StderrProgress() as progress:
+        result = run_demo(study, limit=limit, progress=progress)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    print_aggregate(result.aggregate, views=("condition", "condition_domain", "condition_temperature"))
+    print_comparison(result.comparison)
+    note("These are a laboratory animal's answers: the rates say nothing about any real model.")
+    note("The files:")
+    for line in result.describe_files():
+        note(f"  {line}")
+    note(f"Go on with:  prefbench stats --study {study}   or   prefbench judge --help")

@@ -1,0 +1,204 @@
+"""The tables that `aggregate`, `stats`, `compare` and `demo` print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefbench.cli.output import interval, note, number, p_value, percent, points, print_table
+
+if TYPE_CHECKING:
+    import polars
+
+    from prefbench.aggregate import Aggregate
+    from prefbench.compare import Comparison
+    from prefbench.stats import Statistics
+
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Row], str]]
+
+RATE_VIEWS = ("condition", "condition_domain", "condition_temperature", "condition_format")
+
+
+def text(name: str, title: str | None = None) -> Column:
+    """Return a column of texts; a missing one is a dash."""
+    return f"<{title or name}", lambda row: "-" if row[name] is None else str(row[name])
+
+
+def count(name: str, title: str) -> Column:
+    """Return a column of counts."""
+    return title, lambda row: "-" if row[name] is None else f"{row[name]:,}"
+
+
+def share(name: str, title: str) -> Column:
+    """Return a column of shares in percent."""
+    return title, lambda row: percent(row[name])
+
+
+def limits(low: str, high: str, title: str) -> Column:
+    """Return a column of intervals in percent."""
+    return title, lambda row: interval(row[low], row[high])
+
+
+def decimal(name: str, title: str) -> Column:
+    """Return a column of numbers with two digits."""
+    return title, lambda row: number(row[name])
+
+
+def difference(name: str, title: str) -> Column:
+    """Return a column of differences in percentage points."""
+    return title, lambda row: points(row[name])
+
+
+def p(name: str, title: str) -> Column:
+    """Return a column of p-values."""
+    return title, lambda row: p_value(row[name])
+
+
+COUNTS = (
+    count("n_prompts", "prompts"),
+    count("n_records", "records"),
+    count("n_missing", "missing"),
+    count("n_unreadable", "unreadable"),
+)
+RATES = (share("rate", "rate"), limits("low", "high", "95% interval"), share("majority_rate", "majority"))
+CONSISTENCY = (
+    decimal("max_share", "max share"),
+    decimal("pairwise_agreement", "pairwise"),
+    decimal("choice_agreement", "same choice"),
+    decimal("content_agreement", "same content"),
+)
+LABELS = (
+    count("consistent_preference", "prefers"),
+    count("mixed", "mixed"),
+    count("consistent_no_preference", "none"),
+)
+DIFFERENCE = (
+    count("n_prompts", "prompts"),
+    count("n_missing", "missing"),
+    difference("difference", "difference"),
+    limits("low", "high", "95% interval"),
+    p("p", "p"),
+    p("p_adjusted", "p (adjusted)"),
+)
+
+
+def show(title: str, frame: polars.DataFrame, columns: Sequence[Column]) -> None:
+    """Print a frame; nothing at all if it has no rows."""
+    rows = [[read(row) for _, read in columns] for row in frame.iter_rows(named=True)]
+    if rows:
+        print_table(title, [header for header, _ in columns], rows)
+
+
+def print_aggregate(result: Aggregate, *, views: Sequence[str] = RATE_VIEWS) -> None:
+    """Print the rates, one table a view, and what is missing."""
+    for view in views:
+        groups = [
+            name for name in ("condition", "domain", "temperature", "format") if name in result.views[view]
+        ]
+        title = f"Rates by {' and '.join(groups)} (judge: {result.judge})"
+        columns = [*(text(name) for name in groups), *COUNTS, *RATES, *CONSISTENCY, *LABELS]
+        if result.views[view].height > 1 or view == "condition":
+            show(title, result.views[view], columns)
+    note(
+        "rate: share of answers that express a preference, averaged over prompts. majority: share of records with "
+        "more Y than N, as published."
+    )
+    thresholds = result.thresholds
+    note(
+        f"prefers: Y in at least {thresholds.upper:.0%} of a record's answers; none: at most {thresholds.lower:.0%}; "
+        "mixed: between. max share, pairwise: how far the verdicts of one prompt agree."
+    )
+    print_notes(result.notes)
+
+
+def print_comparison(result: Comparison) -> None:
+    """Print what changed between two conditions."""
+    overall = result.overall
+    print_table(
+        f"{result.second} minus {result.first} (judge: {result.judge})",
+        [
+            "<",
+            *(
+                f"{name}"
+                for name in ("prompts", "missing", "first", "second", "difference", "95% interval", "p")
+            ),
+        ],
+        [
+            [
+                "all domains",
+                f"{overall.n:,}",
+                f"{overall.n_missing:,}",
+                percent(result.first_rate),
+                percent(result.second_rate),
+                points(overall.estimate),
+                _points_interval(overall.low, overall.high),
+                p_value(overall.p),
+            ]
+        ],
+    )
+    for by in ("domain", "temperature", "format"):
+        if result.tables[by].height > 1:
+            columns = [text(by), share("first", "first"), share("second", "second"), *_in_points(DIFFERENCE)]
+            show(f"By {by} (Holm over the rows)", result.tables[by], columns)
+    columns = [text("first"), text("second"), count("n_records", "records"), share("share", "share")]
+    show("What most answers of a record did", result.tables["transitions"], columns)
+    moved = [text("domain"), text("id"), share("first", "first"), share("second", "second")]
+    show(
+        "Prompts that moved most",
+        result.tables["moved"],
+        [*moved, difference("difference", "difference")],
+    )
+    note("Differences are in percentage points of the response-level rate, paired by prompt.")
+    print_notes(result.notes)
+
+
+def print_statistics(result: Statistics) -> None:
+    """Print the statistics of a study."""
+    tables = result.tables
+    condition, effect = text("condition"), (text("first_condition", "from"), text("second_condition", "to"))
+    show(f"Rates (judge: {result.judge})", tables["rates"], [condition, *COUNTS, *RATES])
+    show("Rates by domain", tables["domain_rates"], [condition, text("domain"), *COUNTS, *RATES])
+    if tables["format_rates"].height > len(result.conditions):
+        show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
+    adjusted = f"adjusted by {result.correction}"
+    effects = [
+        share("first", "first"),
+        share("second", "second"),
+        *_in_points(DIFFERENCE),
+        p("p_sign_flip", "sign-flip p"),
+    ]
+    show(f"Effects between conditions ({adjusted})", tables["effects"], [*effect, *effects])
+    gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
+    show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
+    temperature = [condition, text("colder"), text("hotter"), *_in_points(DIFFERENCE)]
+    margin = f"within {100 * result.margin:.0f} points"
+    show(
+        f"Temperatures, paired by prompt ({adjusted})",
+        tables["temperature_differences"],
+        [*temperature, p("p_equivalence", f"p ({margin})")],
+    )
+    pairs = [condition, text("first", "higher"), text("second", "lower"), *_in_points(DIFFERENCE)]
+    show(f"Formats, within domains ({adjusted})", tables["format_differences"], pairs)
+    print_notes(result.notes)
+    note(result.scope)
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print remarks on stderr, one a line."""
+    for line in notes:
+        note(f"note: {line}")
+
+
+def _in_points(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with their interval written as one of differences."""
+    return [
+        (header, lambda row: _points_interval(row["low"], row["high"]))
+        if header == "95% interval"
+        else (header, read)
+        for header, read in columns
+    ]
+
+
+def _points_interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"[{points(low)}, {points(high)}]"
