@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from prefbench.bank import load_bank
 from prefbench.bank_checks import check_bank, check_bank_files
 from prefbench.bank_checks.__main__ import main
 from prefbench.bank_checks.report import BankReport, ItemKey, Problem, describe_report
@@ -208,6 +211,21 @@ def test_three_items_may_share_an_opening_and_four_may_not():
 def test_openings_are_counted_in_each_domain_alone():
     elsewhere = OPENINGS[3].model_copy(update={"domain": "sound"})
     assert problems_with(*OPENINGS[:3], elsewhere) == set()
+
+
+def test_the_order_of_options_is_balanced_over_a_domain():
+    shown = [sorted(item.options) for item in load_bank(domains=["binary_preference"], limit=60)]
+    one_way = [two(f"x{number}", "?", *options) for number, options in enumerate(shown)]
+    both_ways = [two(f"x{number}", "?", *options[:: (-1) ** number]) for number, options in enumerate(shown)]
+    assert "option_order" in {name for name, *_ in problems_with(*one_way)}
+    assert "option_order" not in {name for name, *_ in problems_with(*both_ways)}
+
+
+@settings(max_examples=50)
+@given(bank=st.lists(st.builds(PromptItem, id=st.text(min_size=1), domain=st.sampled_from("ab")), max_size=6))
+def test_no_bank_is_so_strange_that_the_checks_break_off(bank):
+    report = check_bank(bank, "custom")
+    assert describe_report(report).endswith("\n")
 
 
 def test_items_of_another_bank_are_compared_but_not_reported_on():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefbench.bank import load_bank
-from prefbench.bank_checks import check_bank_files
+from prefbench.bank_checks import check_bank, check_bank_files
 from prefbench.bank_checks.choices import check_option_order, check_options_given
 from prefbench.bank_checks.counts import ITEMS, ONLY_FORMAT, check_counts, check_formats, check_tag_counts
 from prefbench.bank_checks.openings import check_carriers
@@ -48,6 +48,21 @@ def make(number, domain="quad_preference", **fields):
 
 def found(check, items, *arguments):
     return [str(problem) for problem in check(items, *arguments)]
+
+
+def test_the_shipped_profile_adds_its_checks_to_those_of_any_bank():
+    bank = [
+        make(1, tags=["loyalty"]),
+        make(2, "word_association"),
+        make(3, "taste", format="open_ended", tags=[]),
+    ]
+    added = {problem.check for problem in check_bank(bank, "shipped").problems}
+    added -= {problem.check for problem in check_bank(bank, "custom").problems}
+    assert added == {"ids", "tags", "carriers", "counts"}
+    mended = [make(1), make(2, options=list("abcd"))]
+    messages = [problem.message for problem in check_bank(mended, "shipped").problems]
+    assert [message for message in messages if "field options is missing" in message]
+    assert [message for message in messages if "0 open_ended items" in message] == []
 
 
 def test_ids_have_the_prefix_of_their_domain_and_three_digits():
