@@ -174,6 +174,7 @@ def _view(
 ) -> pl.DataFrame:
     """Return one row a group: counts, both rates with their limits, consistency and labels."""
     import polars as pl
+    from polars import selectors
 
     sums = _group_sums(_prompt_sums(cells, groups), groups)
     limits = _population_limits if target == "population" else _sampling_limits
@@ -187,6 +188,7 @@ def _view(
         )
         .with_columns(consistency=pl.col(chosen))
         .select(*groups, *_table_columns())
+        .with_columns(selectors.integer().cast(pl.Int64))
         .sort(groups, nulls_last=True)
     )
 

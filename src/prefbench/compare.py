@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prefbench.cells import rate_cells
+from prefbench.effects import (
+    PROMPT,
+    average_pairs,
+    count_missing,
+    count_unpaired,
+    difference_table,
+    pair_conditions,
+)
 from prefbench.errors import ConfigError, DataError
 from prefbench.folders import match_condition
 from prefbench.statistics import (
-    Correction,
     Estimate,
-    adjust_p_values,
     cohens_h,
     mean_difference,
     odds_ratio,
@@ -19,12 +25,7 @@ from prefbench.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import polars as pl
-
-PROMPT = ("domain", "id")
-NO_INTERVAL = "none: no two prompts in a domain"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,7 +90,10 @@ def compare_conditions(
     pairs = pair_conditions(cells, one, two)
     prompts = average_pairs(pairs)
     _check_pairs(prompts, cells, (one, two))
-    differences, rates = prompts["difference"].to_numpy(), prompts.select("first", "second").mean().row(0)
+    differences, rates = (
+        prompts["difference"].to_numpy(),
+        prompts.select("first_rate", "second_rate").mean().row(0),
+    )
     unpaired = count_unpaired(pairs)
     overall = mean_difference(
         differences, strata=prompts["domain"].to_list(), level=level, name=f"{two} - {one}"
@@ -117,110 +121,12 @@ def compare_conditions(
     )
 
 
-def pair_conditions(cells: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
-    """Return the cells (of `rate_cells`) of two conditions side by side, one row a prompt and temperature."""
-    return pair_cells(
-        cells.filter(_is_condition(first)), cells.filter(_is_condition(second)), on=(*PROMPT, "temperature")
-    )
-
-
-def pair_cells(first: pl.DataFrame, second: pl.DataFrame, *, on: Sequence[str]) -> pl.DataFrame:
-    """Return rates and majorities of two sets of cells side by side, null where a side is missing."""
-    import polars as pl
-
-    values = ("rate", "majority", "format")
-    joined = first.select(*on, *values).join(
-        second.select(*on, *values), on=on, how="full", coalesce=True, suffix="_second"
-    )
-    return joined.select(
-        *on,
-        pl.coalesce("format", "format_second").alias("format"),
-        pl.col("rate").alias("first"),
-        pl.col("rate_second").alias("second"),
-        pl.col("majority").alias("first_majority"),
-        pl.col("majority_second").alias("second_majority"),
-    )
-
-
-def average_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a prompt: its two rates, averaged over the paired cells, most moved first."""
-    import polars as pl
-
-    return (
-        pairs.drop_nulls(("first", "second"))
-        .group_by(PROMPT)
-        .agg(pl.col("format").first(), pl.len().alias("n_temperatures"), pl.col("first", "second").mean())
-        .with_columns(difference=pl.col("second") - pl.col("first"))
-        .sort(pl.col("difference").abs().round(12), *PROMPT, descending=[True, False, False])
-    )
-
-
-def count_unpaired(pairs: pl.DataFrame) -> tuple[int, int]:
-    """Return how many prompts without a pair have a rate on the first side, and on the second."""
-    import polars as pl
-
-    sides = pairs.group_by(PROMPT).agg(
-        pl.col("first", "second").count(),
-        paired=(pl.col("first").is_not_null() & pl.col("second").is_not_null()).any(),
-    )
-    alone = sides.filter(~pl.col("paired"))
-    return alone.filter(pl.col("first") > 0).height, alone.filter(pl.col("second") > 0).height
-
-
-def count_missing(pairs: pl.DataFrame) -> int:
-    """Return how many expected prompts have no pair."""
-    return pairs.select(PROMPT).unique().height - average_pairs(pairs).height
-
-
-def difference_table(
-    pairs: pl.DataFrame, by: str, *, level: float = 0.95, correction: Correction = "holm"
-) -> pl.DataFrame:
-    """Return one row a value of `by` (domain, temperature or format): the paired difference and its adjusted p."""
-    known = pairs.filter(pairs[by].is_not_null())
-    groups = known.partition_by(by, as_dict=True)
-    rows = [{by: key[0], **difference_row(group, level=level)} for key, group in sorted(groups.items())]
-    return make_table(rows, {by: pairs.schema[by], **DIFFERENCE_COLUMNS}, correction=correction)
-
-
-def difference_row(pairs: pl.DataFrame, *, level: float = 0.95) -> dict[str, Any]:
-    """Return the columns of one paired difference; the interval is null without two prompts in a domain."""
-    prompts = average_pairs(pairs)
-    row: dict[str, Any] = dict.fromkeys(DIFFERENCE_COLUMNS)
-    row |= {"n_prompts": prompts.height, "method": NO_INTERVAL if prompts.height else "none: no pair"}
-    row["n_missing"] = pairs.select(PROMPT).unique().height - prompts.height
-    if prompts.height:
-        row |= prompts.select("first", "second", "difference").mean().row(0, named=True)
-    if prompts.height > prompts["domain"].n_unique():
-        estimate = mean_difference(
-            prompts["difference"].to_numpy(), strata=prompts["domain"].to_list(), level=level
-        )
-        row |= {"low": estimate.low, "high": estimate.high, "p": estimate.p, "method": estimate.method}
-    return row
-
-
-def make_table(
-    rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], *, correction: Correction = "holm"
-) -> pl.DataFrame:
-    """Return rows as a table, with `p` adjusted over its rows as the family in `p_adjusted`; NaN becomes null."""
-    import polars as pl
-
-    table = pl.DataFrame(
-        list(rows), schema={name: _dtype(kind) for name, kind in schema.items()}, strict=False
-    )
-    if "p_adjusted" in schema:
-        p_values = table["p"].cast(pl.Float64).to_numpy()
-        table = table.with_columns(
-            p_adjusted=pl.Series(adjust_p_values(p_values, correction), dtype=pl.Float64)
-        )
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
 def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return how many records went from which majority to which: four rows, with n and share of all pairs."""
     import polars as pl
 
     named = {True: "preference", False: "no_preference"}
-    paired = pairs.drop_nulls(("first", "second"))
+    paired = pairs.drop_nulls(("first_rate", "second_rate"))
     rows = []
     for first, second in ((True, True), (True, False), (False, True), (False, False)):
         count = int(((paired["first_majority"] == first) & (paired["second_majority"] == second)).sum())
@@ -242,12 +148,6 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
     "p_adjusted": float,
     "method": str,
 }
-
-
-def _dtype(kind: Any) -> Any:
-    import polars as pl
-
-    return {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}.get(kind, kind)
 
 
 def _is_condition(*names: str) -> pl.Expr:

@@ -43,7 +43,7 @@ def independent_difference(
     """
     parts = _common_strata(_by_stratum(first, first_strata), _by_stratum(second, second_strata))
     if not parts:
-        raise ValueError(f"{name}: a difference needs two prompts on either side of one stratum")
+        raise ValueError("a difference needs two prompts on either side of one stratum")
     weights = np.array([a.size * b.size / (a.size + b.size) for a, b in parts])
     weights /= weights.sum()
     means = np.array([b.mean() - a.mean() for a, b in parts])
@@ -52,7 +52,7 @@ def independent_difference(
     terms = np.square(weights)[:, None] * variances
     estimate, variance = float(weights @ means), float(terms.sum())
     if math.sqrt(variance) < NO_SPREAD:
-        raise ValueError(f"{name}: the rates do not vary, so that their difference has no interval")
+        raise ValueError("the rates do not vary, so that their difference has no interval")
     df = variance**2 / float((np.square(terms) / degrees).sum())
     half = float(t_quantile(df, level=level)) * math.sqrt(variance)
     used = sum(a.size + b.size for a, b in parts)

@@ -1,0 +1,209 @@
+"""One condition at a time: how its domains, formats and temperatures differ, with what could not be tested."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from prefbench.effects import (
+    DIFFERENCE_COLUMNS,
+    PROMPT,
+    average_pairs,
+    difference_row,
+    make_table,
+    pair_cells,
+)
+from prefbench.statistics import (
+    Correction,
+    independent_difference,
+    mean_difference,
+    paired_equivalence,
+    welch_anova,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+
+def _prompt_rates(cells: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a condition and prompt that has a rate: the mean over its temperatures."""
+    import polars as pl
+
+    return (
+        cells.drop_nulls("rate")
+        .group_by("condition", *PROMPT)
+        .agg(pl.col("format").first(), pl.col("rate").mean())
+        .sort("condition", *PROMPT)
+    )
+
+
+def _by_condition(table: pl.DataFrame) -> Iterable[tuple[str, pl.DataFrame]]:
+    parts = table.partition_by("condition", as_dict=True)
+    return sorted((str(key[0]), part) for key, part in parts.items())
+
+
+def _ordered_groups(prompts: pl.DataFrame, by: str) -> list[tuple[str, pl.DataFrame]]:
+    """Return the prompts of each domain or format, highest mean rate first."""
+    parts = prompts.drop_nulls(by).partition_by(by, as_dict=True)
+    named = [(str(key[0]), part) for key, part in parts.items()]
+    return sorted(named, key=lambda item: (-float(item[1]["rate"].mean() or 0.0), item[0]))  # type: ignore[arg-type]
+
+
+def rank_domains(cells: pl.DataFrame) -> pl.DataFrame:
+    """Return for each condition its highest and lowest domain, and Welch's test that all have one rate."""
+    kinds: dict[str, Any] = {
+        "condition": str,
+        "n_domains": int,
+        "n_prompts": int,
+        "highest": str,
+        "lowest": str,
+    }
+    kinds |= dict.fromkeys(("gradient", "statistic", "df_between", "df_within", "p"), float) | {"method": str}
+    rows = []
+    for condition, prompts in _by_condition(_prompt_rates(cells)):
+        groups = _ordered_groups(prompts, "domain")
+        if len(groups) < 2:
+            continue
+        means = [float(part["rate"].mean() or 0.0) for _, part in groups]  # type: ignore[arg-type]
+        row = {"condition": condition, "n_domains": len(groups), "n_prompts": prompts.height}
+        row |= {"highest": groups[0][0], "lowest": groups[-1][0], "gradient": means[0] - means[-1]}
+        try:
+            test = welch_anova([part["rate"].to_numpy() for _, part in groups])._asdict()
+        except ValueError as error:
+            test = {"method": f"none: {error}"}
+        rows.append(row | {"method": "welch_anova"} | test)
+    return make_table(rows, kinds)
+
+
+def compare_groups(cells: pl.DataFrame, by: str, *, level: float, correction: Correction) -> pl.DataFrame:
+    """Return each pair of domains, or of formats within domains, in each condition: higher - lower rate."""
+    kinds = {"condition": str, "higher": str, "lower": str, "n_prompts": int, "n_missing": int}
+    kinds |= {
+        "difference": float,
+        "low": float,
+        "high": float,
+        "p": float,
+        "p_adjusted": float,
+        "method": str,
+    }
+    families = []
+    for condition, prompts in _by_condition(_prompt_rates(cells)):
+        rows = [
+            {"condition": condition, **_compare_pair(one, two, within=by == "format", level=level)}
+            for one, two in combinations(_ordered_groups(prompts, by), 2)
+        ]
+        families.append(make_table(rows, kinds, correction=correction))
+    return _stack(families, kinds)
+
+
+def _compare_pair(
+    higher: tuple[str, pl.DataFrame], lower: tuple[str, pl.DataFrame], *, within: bool, level: float
+) -> dict[str, Any]:
+    one, two = (part["rate"].to_numpy() for part in (lower[1], higher[1]))
+    strata = [part["domain"].to_list() if within else None for part in (lower[1], higher[1])]
+    row = {"higher": higher[0], "lower": lower[0]}
+    try:
+        found = independent_difference(one, two, first_strata=strata[0], second_strata=strata[1], level=level)
+    except ValueError as error:
+        nothing = dict.fromkeys(("difference", "low", "high", "p"))
+        return row | nothing | {"n_prompts": one.size + two.size, "method": f"none: {error}"}
+    numbers = {"difference": found.estimate, "low": found.low, "high": found.high, "p": found.p}
+    return row | numbers | {"n_prompts": found.n, "n_missing": found.n_missing, "method": found.method}
+
+
+def compare_temperatures(
+    cells: pl.DataFrame, *, level: float, margin: float, correction: Correction
+) -> pl.DataFrame:
+    """Compare each pair of temperatures in each condition (hotter - colder), and test their equivalence."""
+    kinds: dict[str, Any] = {"condition": str, "colder": float, "hotter": float, **DIFFERENCE_COLUMNS}
+    kinds |= {"margin": float, "p_equivalence": float, "equivalent": bool}
+    families = []
+    for condition, part in _by_condition(cells):
+        rows = []
+        for colder, hotter in combinations(sorted(part["temperature"].unique()), 2):
+            left, right = (part.filter(part["temperature"] == at) for at in (colder, hotter))
+            pairs = pair_cells(left, right, on=PROMPT)
+            row = {"condition": condition, "colder": colder, "hotter": hotter}
+            rows.append(row | difference_row(pairs, level=level) | _equivalence(pairs, margin, level=level))
+        families.append(make_table(rows, kinds, correction=correction))
+    return _stack(families, kinds)
+
+
+def _equivalence(pairs: pl.DataFrame, margin: float, *, level: float) -> dict[str, Any]:
+    prompts = average_pairs(pairs)
+    if prompts.height <= prompts["domain"].n_unique():
+        return {"margin": margin, "p_equivalence": None, "equivalent": None}
+    test = paired_equivalence(
+        prompts["difference"].to_numpy(), margin, strata=prompts["domain"].to_list(), level=level
+    )
+    return {"margin": margin, "p_equivalence": test.p, "equivalent": test.equivalent}
+
+
+def judge_stability(differences: pl.DataFrame) -> pl.DataFrame:
+    """Say for each condition whether all its temperatures are equivalent (intersection-union: the largest p)."""
+    import polars as pl
+
+    return (
+        differences.group_by("condition", maintain_order=True)
+        .agg(
+            pl.len().alias("n_pairs"),
+            pl.col("margin").first(),
+            pl.col("difference").abs().max().alias("largest_difference"),
+            pl.when(pl.col("p_equivalence").null_count() == 0).then(pl.col("p_equivalence").max()).alias("p"),
+            pl.when(pl.col("equivalent").null_count() == 0).then(pl.col("equivalent").all()).alias("stable"),
+        )
+        .sort("condition")
+    )
+
+
+def fit_trend(cells: pl.DataFrame, *, level: float, correction: Correction) -> pl.DataFrame:
+    """Return the mean per-prompt slope of the rate per 1.0 of temperature, over prompts that have them all."""
+    import polars as pl
+
+    kinds = {
+        "condition": str,
+        "n_prompts": int,
+        "n_missing": int,
+        "slope": float,
+        "low": float,
+        "high": float,
+    }
+    kinds |= {"p": float, "p_adjusted": float, "method": str}
+    rows = []
+    for condition, part in _by_condition(cells):
+        temperatures = part["temperature"].unique()
+        if temperatures.len() < 2:
+            continue
+        centred = pl.col("temperature") - temperatures.mean()
+        weight = centred / float(((temperatures - temperatures.mean()) ** 2).sum())
+        expected = part.select(PROMPT).unique().height
+        slopes = (
+            part.drop_nulls("rate")
+            .group_by(PROMPT)
+            .agg((weight * pl.col("rate")).sum().alias("slope"), pl.len())
+            .filter(pl.col("len") == temperatures.len())
+            .sort(PROMPT)
+        )
+        row = {"condition": condition, "n_prompts": slopes.height, "n_missing": expected - slopes.height}
+        if slopes.height > slopes["domain"].n_unique():
+            bound = float(part.select((weight.unique().abs()).sum()).item()) / 2
+            found = mean_difference(
+                slopes["slope"].to_numpy(), strata=slopes["domain"].to_list(), bound=bound, level=level
+            )
+            row |= {
+                "slope": found.estimate,
+                "low": found.low,
+                "high": found.high,
+                "p": found.p,
+                "method": found.method,
+            }
+        rows.append(row)
+    return make_table(rows, kinds, correction=correction)
+
+
+def _stack(families: list[pl.DataFrame], kinds: dict[str, Any]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat([make_table([], kinds), *families])
