@@ -155,6 +155,9 @@ NEIGHBOURS = {
     "a lettered list at the end": two(
         "x", "Which would you rather hear?\nA) a flute\nB) a drum", "a flute", "a drum"
     ),
+    "a bulleted list at the end": two(
+        "x", "Which would you rather hear?\n- a flute\n- a drum", "a flute", "a drum"
+    ),
     "a quoted question": item("x", 'Somebody asks "Are we lost?" on a walk. What do you say?'),
     "why inside options": two(
         "x",

@@ -55,14 +55,13 @@ def test_the_shipped_profile_adds_its_checks_to_those_of_any_bank():
         make(1, tags=["loyalty"]),
         make(2, "word_association"),
         make(3, "taste", format="open_ended", tags=[]),
+        make(4, PRIMARY_DOMAINS[0]),
     ]
-    added = {problem.check for problem in check_bank(bank, "shipped").problems}
-    added -= {problem.check for problem in check_bank(bank, "custom").problems}
-    assert added == {"ids", "tags", "carriers", "counts"}
-    mended = [make(1), make(2, options=list("abcd"))]
-    messages = [problem.message for problem in check_bank(mended, "shipped").problems]
-    assert [message for message in messages if "field options is missing" in message]
-    assert [message for message in messages if "0 open_ended items" in message] == []
+    shipped, custom = check_bank(bank, "shipped").problems, check_bank(bank, "custom").problems
+    added = {problem.check for problem in shipped} - {problem.check for problem in custom}
+    assert added == {"ids", "tags", "carriers", "counts", "formats"}
+    no_options = [problem for problem in shipped if "field options" in problem.message]
+    assert [key.id for problem in no_options for key in problem.items] == ["quad_001"]
 
 
 def test_ids_have_the_prefix_of_their_domain_and_three_digits():

@@ -25,7 +25,7 @@ _SECOND_QUESTION = re.compile(
     r"|, and (?:what|which|how|who|where|when) (?:is|are|was|would|do|does|did|should|could|will)\b"
 )
 _QUOTED = re.compile(r'"[^"]*"')
-_LIST_LINE = re.compile(r"\(?[A-Za-z0-9][.)] ")
+_LIST_LINE = re.compile(r"(?:\(?[A-Za-z0-9][.)]|[-*•]) ")
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d(?:s|'s)?\b")
 
 
@@ -66,7 +66,7 @@ def check_one_question(items: Sequence[PromptItem]) -> Iterator[Problem]:
 
 
 def check_ending(items: Sequence[PromptItem]) -> Iterator[Problem]:
-    """Yield prompts that end in neither a question mark, a full stop nor a colon, nor in a labelled list."""
+    """Yield prompts that end in neither a question mark, a full stop nor a colon, nor in a list."""
     for item in items:
         last_line = item.prompt.splitlines()[-1]
         if not _LIST_LINE.match(last_line) and not item.prompt.rstrip("\"'”’)").endswith(("?", ".", ":")):
