@@ -22,16 +22,16 @@ _ARTICLE = re.compile(r"^(?:the|an|a) ")
 
 def check_exact(items: Sequence[PromptItem]) -> Iterator[Problem]:
     """Yield groups of items with one prompt, letter by letter."""
-    for keys in _groups([item.prompt for item in items], items):
-        yield Problem("exact_duplicate", "the same prompt", keys)
+    for group in _groups([item.prompt for item in items], items):
+        yield Problem("exact_duplicate", "the same prompt", _keys(group))
 
 
 def check_normalised(items: Sequence[PromptItem]) -> Iterator[Problem]:
     """Yield groups of items whose prompts differ in case, punctuation and spacing only."""
-    prompts = [item.prompt for item in items]
-    for keys in _groups([normalise(prompt) for prompt in prompts], items):
-        if len({item.prompt for item in items if key_of(item) in keys}) > 1:
-            yield Problem("normalised_duplicate", "the same prompt but for case and punctuation", keys)
+    for group in _groups([normalise(item.prompt) for item in items], items):
+        if len({item.prompt for item in group}) > 1:
+            message = "the same prompt but for case and punctuation"
+            yield Problem("normalised_duplicate", message, _keys(group))
 
 
 def check_near(items: Sequence[PromptItem]) -> Iterator[Problem]:
@@ -62,9 +62,9 @@ def check_cues(items: Sequence[PromptItem]) -> Iterator[Problem]:
     """Yield groups of single-word items whose carrier phrasings hold the same cue, articles apart."""
     single = [item for item in items if item.format == "single_word"]
     cues = [_ARTICLE.sub("", normalise(cue_of(item))) for item in single]
-    for keys in _groups(cues, single):
-        if len({normalise(item.prompt) for item in single if key_of(item) in keys}) > 1:
-            yield Problem("same_cue", "the same cue in two phrasings", keys)
+    for group in _groups(cues, single):
+        if len({normalise(item.prompt) for item in group}) > 1:
+            yield Problem("same_cue", "the same cue in two phrasings", _keys(group))
 
 
 def check_same_options(items: Sequence[PromptItem]) -> Iterator[Problem]:
@@ -82,8 +82,12 @@ def _pair(check: str, message: str, one: PromptItem, other: PromptItem) -> Probl
     return Problem(check, f"{message}: {one.prompt!r} and {other.prompt!r}", (key_of(one), key_of(other)))
 
 
-def _groups(texts: Sequence[str], items: Sequence[PromptItem]) -> Iterator[tuple[ItemKey, ...]]:
-    holders: defaultdict[str, list[ItemKey]] = defaultdict(list)
+def _groups(texts: Sequence[str], items: Sequence[PromptItem]) -> list[list[PromptItem]]:
+    holders: defaultdict[str, list[PromptItem]] = defaultdict(list)
     for text, item in zip(texts, items, strict=True):
-        holders[text].append(key_of(item))
-    return (tuple(keys) for keys in holders.values() if len(keys) > 1)
+        holders[text].append(item)
+    return [group for group in holders.values() if len(group) > 1]
+
+
+def _keys(group: Sequence[PromptItem]) -> tuple[ItemKey, ...]:
+    return tuple(key_of(item) for item in group)
