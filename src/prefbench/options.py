@@ -58,15 +58,39 @@ _HEAD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BARE_VERB = re.compile(
-    r"^(?:.*,\s+)?(?:is|are|was|were|does|do|has|have|should|would|can)\s+", re.IGNORECASE
+    r"^(?:.*,\s+)?(?:is|are|was|were|does|do|has|have|should|would|can|could|will)\s+(?:(?:you|it|we|one|they)\s+)?",
+    re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"(?:,\s+(?:and|if|when|in|for|all|given|on|assuming|but|as|or)\b.*|\s+[-(]\s*.*"
+    r"(?:,\s+(?:and|if|when|in|for|all|given|going|on|assuming|but|as|or|to)\b.*|\s+[-(]\s*.*"
     r"|\s+(?:when|if|whenever|where|while|because|given|assuming|overall|in general|and why|on balance)\b.*"
     r"|\s+(?:the\s+)?(?:more|most|better|less|best)\b.*)$",
     re.IGNORECASE,
 )
-_FILLER = re.compile(r"^(?:either|between|whether|simply|to)\s+", re.IGNORECASE)
+_SHARED_TAIL = re.compile(r"\s(?:when|if|whenever|where|while|because)\s[^,]*$", re.IGNORECASE)
+_AT_LEAD = 1.0  # how much the end of a known lead-in ("would you rather") speaks for a start there
+_AT_BARE_VERB = 0.4  # after "would you", a verb may still come before the options
+_WORD_CLASSES = {
+    "determiner": frozenset(
+        ["a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "your", "my", "its", "their", "his", "her", "our", "this", "that", "these", "those", "many", "few", "some", "several", "twenty", "hundred", "dozen", "both", "each", "every", "no", "any", "much", "more", "less", "fewer"]
+    ),
+    "preposition": frozenset(
+        ["in", "on", "at", "by", "for", "with", "without", "from", "of", "to", "as", "into", "over", "under", "through", "between", "among", "about", "after", "before", "during", "until", "beside", "behind", "near", "across", "inside", "outside", "above", "below", "along", "against", "around", "past", "toward", "towards", "within", "off", "up", "down", "alone"]
+    ),
+    "clause": frozenset(("that", "who", "which", "when", "where", "what", "how", "why", "whether")),
+}
+_FILLER = re.compile(
+    r"^(?:either|whether|simply|to(?!\s+(?:the|a|an|your|my|its|their|one|some)\b))\s+", re.IGNORECASE
+)
+_ASKED = re.compile(
+    r"^(?:would|do|does|should|could|will|is|are)\s+(?:you|it|they|we|one|things|the\b)", re.IGNORECASE
+)
+_THIRD_PERSON = re.compile(r"(?:^|[,:.]\s+)(?:do|does|is|are)\s+(?!you\b)[^,:]*$", re.IGNORECASE)
+_THIRD_PERSON_TAIL = re.compile(
+    r"\s+(?:\w+\s+you\b|(?:\w+\s+)?your\s+(?:favou?rite|vote|choice|pick|heart)\b|(?:make|seem|look|sound|appeal)\s).*$",
+    re.IGNORECASE,
+)
+_CAPITALISED = re.compile(r"(?!I\b)[A-Z](?:[a-z]|\s)")
 _ARTICLE = re.compile(r"^(?:the|a|an|to|my|your|some)\s+")
 _WORDS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
@@ -151,9 +175,11 @@ def _find_lines(text: str, format: str) -> Sequence[str]:
 def _find_colon(text: str, format: str) -> Sequence[str]:
     """Read "Which is nicer: A or B?" and "A or B: which is nicer?"."""
     for sentence in _SENTENCE_END.split(text):
-        before, colon, after = sentence.partition(": ")
+        before, colon, after = sentence.rpartition(": ")
         if not colon:
             continue
+        if format == "binary_choice" and _ASKED.match(after):
+            return _split_pair(after)
         for side in (after, before):
             options = _split_list(side, format)
             if _plausible(_tidy(options), format):
@@ -170,7 +196,7 @@ def _find_between(text: str, format: str) -> Sequence[str]:
     match = _BETWEEN.search(text)
     if match is None or format == "ranking":
         return []
-    rest = text[match.start(1) :].split("?")[0]
+    rest = text[match.start(1) :].partition("?")[0]
     if format == "binary_choice":
         return _JOIN.split(match[1], maxsplit=1)
     return _split_list(rest, format)[:4]
@@ -192,7 +218,9 @@ def _find_inline(text: str, format: str) -> Sequence[str]:
         if format == "binary_choice":
             options: Sequence[str] = _split_pair(sentence)
         else:
-            options = _cut_last_tail(_split_list(_HEAD.sub("", sentence), format))
+            listed = _split_list(sentence, format)
+            options = [_cut_lead(listed[0], listed[-1]), *listed[1:]] if listed else []
+            options = _cut_last_tail(options)
         if _plausible(_tidy(options), format):
             return options
     return []
@@ -201,39 +229,58 @@ def _find_inline(text: str, format: str) -> Sequence[str]:
 def _split_pair(sentence: str) -> Sequence[str]:
     """Return the two sides of the "or" that joins the options, without lead-in and tail."""
     joints = list(_OR.finditer(sentence))
-    joint = next((found for found in joints if found[0].startswith(",")), joints[0])
-    if len(joints) > 1 and not joint[0].startswith(","):
-        joint = _parallel_joint(sentence, joints)
-    left, right = sentence[: joint.start()], sentence[joint.end() :]
-    return _cut_last_tail([_cut_lead(left, right), right])
+    pairs = [
+        (_cut_lead(sentence[: at.start()], right), right)
+        for at in joints
+        if (right := _cut_tail(sentence, at))
+    ]
+    if not pairs:
+        return []
+    return max(pairs, key=lambda pair: _alignment(pair[0].split(), pair[1].split()))
 
 
-def _parallel_joint(sentence: str, joints: list[re.Match[str]]) -> re.Match[str]:
-    """Of several "or"s, return the one whose right side opens like its left side does."""
-    for joint in joints:
-        right = sentence[joint.end() :]
-        opening = _cut_lead(sentence[: joint.start()], right).split(" ", 1)[0].lower()
-        if right.lower().startswith(opening + " "):
-            return joint
-    return joints[len(joints) // 2]
+def _cut_tail(sentence: str, joint: re.Match[str]) -> str:
+    """Return what follows the "or", less "… when they conflict" and "… more beautiful" unless both sides have one."""
+    right = sentence[joint.end() :].rstrip("?.! ")
+    if _THIRD_PERSON.search(sentence[: joint.start()]):
+        right = _THIRD_PERSON_TAIL.sub("", right)
+    return right if _SHARED_TAIL.search(sentence[: joint.start()]) else _TAIL.sub("", right)
 
 
 def _cut_lead(left: str, right: str) -> str:
-    """Return the first option: what follows the lead-in, or begins like the second option does."""
-    lead = _HEAD.match(left)
-    opening = " ".join(right.split(" ", 1)[:1]).lower()
-    rest = left[lead.end() :] if lead else left
-    if opening in {"to", "a", "an", "the", "being", "having", "someone", "in", "by", "one"}:
-        at = rest.lower().find(f" {opening} ")
-        if lead is None and at < 0 and opening in {"a", "an", "the"}:
-            at = max(rest.lower().find(f" {article} ") for article in ("a", "an", "the"))
-        if (
-            at >= 0
-            and not rest.lower().startswith(f"{opening} ")
-            and (lead is None or opening in {"to", "being"})
-        ):
-            return rest[at:]
-    return rest if lead else _BARE_VERB.sub("", left)
+    """Return the first option: of all that the left side could be cut down to, what best matches the second."""
+    known = _HEAD.match(left)
+    lead = known or _BARE_VERB.match(left)
+    bonus = _AT_LEAD if known else _AT_BARE_VERB
+    words = left.split()
+    floor = len(left[: lead.end()].split()) if lead else 0
+    starts = range(min(floor, len(words) - 1), len(words)) if words else range(0)
+    wanted = right.split()
+    best = max(
+        starts,
+        key=lambda start: (_alignment(words[start:], wanted) + (start == floor) * bonus, -start),
+        default=0,
+    )
+    return " ".join(words[best:])
+
+
+def _alignment(left: Sequence[str], right: Sequence[str]) -> float:
+    """Return how parallel two options are: the same or a like opening word, shared words, like length."""
+    if not left or not right:
+        return -10.0
+    first, second = left[0].lower(), right[0].lower()
+    opening = 2.0 if first == second else 1.5 if _word_class(first) == _word_class(second) else 0.0
+    shared = len({word.lower() for word in left} & {word.lower() for word in right})
+    return opening + 0.5 * shared - 0.45 * abs(len(left) - len(right))
+
+
+def _word_class(word: str) -> str:
+    for name, words in _WORD_CLASSES.items():
+        if word in words:
+            return name
+    if word.endswith("ing") and len(word) > 4:
+        return "gerund"
+    return "number" if word.isdigit() else "open"
 
 
 def _cut_last_tail(options: Sequence[str]) -> Sequence[str]:
@@ -267,7 +314,11 @@ def _trim(option: str) -> str:
 
 
 def _tidy(options: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_trim(option) for option in options)
+    """Trim options; a first one that only opens the sentence ("Tea or coffee: …") loses its capital."""
+    trimmed = [_trim(option) for option in options]
+    if trimmed and all(option[:1].islower() for option in trimmed[1:]) and _CAPITALISED.match(trimmed[0]):
+        trimmed[0] = trimmed[0][0].lower() + trimmed[0][1:]
+    return tuple(trimmed)
 
 
 def _plausible(options: Sequence[str], format: str) -> bool:

@@ -36,6 +36,9 @@ _NO_CHOICE = frozenset(
     "none nothing neither both n/a na unsure undecided depends unknown sorry no yes maybe".split()
 )
 
+_EVADING = frozenset("refuse disclaim no_opinion self_ai neutral depends up_to offer_help".split())
+"""Signals that, where a preference of one's own is asked for and none is stated, settle that none is given."""
+
 
 class Decision(NamedTuple):
     """What was found in one answer."""
@@ -72,15 +75,17 @@ def _from_format(question: Question, answer: Answer, options: OptionWords) -> De
         )
         return Decision("Y", " > ".join(names), "ranking") if names else None
     if question.format == "single_word":
-        word = _ONE_WORD.sub("", answer.text.split("\n", 1)[0]).strip(" .!,;:\"'*_")
-        plain_word = word.lower()
-        if 0 < len(word.split()) <= _WORDS_IN_A_WORD and not plain_word.endswith("?"):
-            return (
-                Decision("N", None, "no_commitment")
-                if plain_word in _NO_CHOICE
-                else Decision("Y", word, "single_word")
-            )
+        return _from_word(answer)
     return None
+
+
+def _from_word(answer: Answer) -> Decision | None:
+    word = _ONE_WORD.sub("", answer.text.split("\n", 1)[0]).strip(" .!,;:\"'*_")
+    if not 0 < len(word.split()) <= _WORDS_IN_A_WORD or word.endswith("?"):
+        return None
+    if word.lower() in _NO_CHOICE or not REFUSING.isdisjoint(measure(plain_sentences(word))):
+        return Decision("N", None, "no_commitment")
+    return Decision("Y", word, "single_word")
 
 
 def _from_options(question: Question, sentences: Sequence[Sentence], options: OptionWords) -> Decision | None:
@@ -91,31 +96,31 @@ def _from_options(question: Question, sentences: Sequence[Sentence], options: Op
     if found.outcome == "chosen" and found.option is not None:
         if found.explicit or _weigh(question, measure(sentences)) > 0:
             return Decision("Y", question.options[found.option], "option_chosen")
-    if question.format not in CHOICE_FORMATS:
+    if question.format not in CHOICE_FORMATS or _names_another(found, sentences):
         return None
-    if found.outcome in _OUTCOMES and not (found.outcome == "neither" and states_preference(sentences)):
-        return Decision("N", None, _OUTCOMES[found.outcome])
-    return (
-        None
-        if found.outcome in ("undecided", "neither") and states_preference(sentences)
-        else _undecided(question, sentences, found)
-    )
+    reason = _OUTCOMES.get(found.outcome)
+    return Decision("N", None, reason or _reason_against(question, measure(sentences)))
 
 
-def _undecided(question: Question, sentences: Sequence[Sentence], found: Choice) -> Decision:
-    features = measure(sentences)
-    return Decision("N", None, _reason_against(question, features))
+def _names_another(found: Choice, sentences: Sequence[Sentence]) -> bool:
+    """Whether the answer takes a stance for something that is not among the options."""
+    return (found.outcome == "neither" or not found.mentioned) and states_preference(sentences)
 
 
 def _from_stance(
     question: Question, answer: Answer, sentences: Sequence[Sentence], *, raw: str
 ) -> Decision | None:
+    """Decide where the question asks for a stance and the answer takes or plainly declines one."""
     if question.asks_judgement and states_preference(sentences):
         return Decision("Y", name_thing(raw, answer.text), "first_person_judgement")
+    features = measure(sentences)
+    if question.personal and not _EVADING.isdisjoint(features):
+        return Decision("N", None, _reason_against(question, features))
     return None
 
 
 def _from_signals(question: Question, answer: Answer, sentences: Sequence[Sentence], *, raw: str) -> Decision:
+    """Decide by the weight of all signals."""
     features = measure(sentences)
     if _weigh(question, features) <= 0:
         return Decision("N", None, _reason_against(question, features))

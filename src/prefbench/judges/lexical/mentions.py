@@ -15,10 +15,13 @@ _EMPTY_WORDS = frozenset(
     " would should will may might must"
     " choose choice prefer say think find make take get give go want like better best best good thing something option".split()
 )
+_ENDINGS = ("ness", "ful", "ing", "ies", "ity", "ed", "ly", "es", "s", "y", "i", "e")
+_SHORTEST_STEM = 3
 _POSITIONS = {"former": 0, "first": 0, "latter": -1, "second": 1, "third": 2, "fourth": 3, "last": -1}
 _POINTED = re.compile(
-    r"\b(?:the (former|latter)|(?:the |choose |pick )(first|second|third|fourth|last)(?: (?:one|option|choice|of)\b|(?=[.,!]|$))"
-    r"|(?:option|choice|answer(?: is)?:?) \(?([a-z]|\d)\b\)?|^\(?([a-z]|\d)\)?(?:[.):,]|$)|\(([a-z]|\d)\))"
+    r"(?:\bthe (former|latter)|\b(?:the |choose |pick )(first|second|third|fourth|last)(?: (?:one|option|choice|of)\b|(?=[.,!]|$))"
+    r"|\b(?:option|choice|answer(?: is)?:?) \(?([a-z]|\d)\b\)?|^\(?([a-z]|\d)\)?(?:[.):,]|$)|\(([a-z]|\d)\)"
+    r"|\b(?:choose|pick|select|go with|prefer|say|is) \(?([b-z]|\d|a(?=[.,!:;)]|$))\b)"
 )
 
 
@@ -46,15 +49,20 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
-    """Return a rough stem: "living" and "live" are one, "stories" and "story" too."""
-    word = word.removesuffix("'s")
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            word = word[: -len(ending)]
-            break
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeioul" else word
+    """Return a rough stem: "living" and "live" are one, "kind" and "kindness", "story" and "stories" too."""
+    short = word.removesuffix("'s")
+    if short.endswith("lty"):
+        short = short[:-2]
+    for ending in _ENDINGS:
+        if (
+            short.endswith(ending)
+            and len(short) - len(ending) >= _SHORTEST_STEM
+            and not (ending == "s" and short.endswith("ss"))
+        ):
+            short = short[: -len(ending)]
+    if len(short) > _SHORTEST_STEM and short[-1] == short[-2] and short[-1] not in "aeiouls":
+        short = short[:-1]
+    return word if short in _EMPTY_WORDS else short
 
 
 @lru_cache(maxsize=4096)
@@ -120,5 +128,5 @@ def pointed_option(text: str, options: OptionWords) -> int | None:
         number = _POSITIONS[position]
         number = number if number >= 0 else options.count - 1
         return number if number < options.count else None
-    label = match[3] or match[4] or match[5]
+    label = match[3] or match[4] or match[5] or match[6]
     return options.labels.index(label) if label in options.labels else None

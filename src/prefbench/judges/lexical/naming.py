@@ -37,6 +37,12 @@ _THING_END = re.compile(
     r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*|\s*[—–-]{1,2}\s.*|—.*",
     re.IGNORECASE,
 )
+_OPENING = re.compile(r"(?<=[.!?])\s|\n")
+_INTERJECTION = re.compile(
+    r"\b(?:question|yes|no|sure|certainly|absolutely|definitely|hmm+|oh|ah|well|wow|great|thanks?|thank you|i|you|is|are|was|this|that"
+    r"|it|of course|not|hello|hi|hey|both|neither|sorry|depends)\b",
+    re.IGNORECASE,
+)
 _LONGEST_THING = 8  # words
 _SHORT_ANSWER = 6  # words
 
@@ -65,8 +71,12 @@ def name_thing(raw: str, text: str) -> str | None:
     `raw` is the response with its markup, `text` the same without. A stance names what follows it; else
     a bold term in the first lines, or the whole of a very short answer.
     """
-    opening = text.split("\n", 1)[0].strip()
-    if len(opening.split()) <= _SHORT_ANSWER and not opening.endswith((":", "?")):
+    opening = _OPENING.split(text, maxsplit=1)[0].strip()
+    if (
+        len(opening.split()) <= _SHORT_ANSWER
+        and not opening.endswith((":", "?"))
+        and not _INTERJECTION.search(opening)
+    ):
         return _clean(opening)
     match = _THING.search(text)
     if match is not None:

@@ -8,11 +8,14 @@ from functools import lru_cache
 
 from prefbench.options import CHOICE_FORMATS, parse_labels, parse_options
 
-_PREFERENCE = re.compile(
-    r"\b(?:prefer\w*|favou?rites?|would you|do you (?:\w+ )?(?:like|enjoy|love|find|value|think|believe|feel|consider|want)"
+_PERSONAL = re.compile(
+    r"\b(?:(?:you|your) (?:\w+ )?(?:prefer\w*|favou?rites?)|would you|do you (?:\w+ )?(?:like|enjoy|love|find|value|think|believe|feel|consider|want)"
     r"|you (?:\w+ )?(?:find|like|enjoy|choose|pick|want|love|admire|value)|your (?:opinion|view|choice|pick|taste)"
-    r"|appeals? to you|rather|sooner)\b",
+    r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather|sooner))\b",
     re.IGNORECASE,
+)
+_ASKS_CHOICE = re.compile(
+    r"\b(?:prefer\w*|rather|sooner|which|better|best|worse|more|most|choose|pick)\b", re.IGNORECASE
 )
 _SERVICE = re.compile(
     r"\s*(?:please,? |hi,? |hello,? )?(?:how|why|where|when|who|whom|write|tell|list|explain|describe|give|make|create|generate"
@@ -40,23 +43,30 @@ class Question:
     labels: tuple[str, ...] = ()
     asks_judgement: bool = True
     """Whether an answer is a stance of its own ("Which …", "Should I …") or a service ("How do I …")."""
+    personal: bool = False
+    """Whether the answerer's own preference is asked for ("What is your favourite …")."""
 
 
 @lru_cache(maxsize=4096)
 def read_question(prompt: str, format: str) -> Question:
     """Return the question that a prompt asks; a prompt of any shape gives one."""
     options = parse_options(prompt, format) or ()
-    if not options and format not in CHOICE_FORMATS and _PREFERENCE.search(prompt[:_LONGEST_PROMPT]):
+    if not options and format not in CHOICE_FORMATS and _ASKS_CHOICE.search(prompt[:_LONGEST_PROMPT]):
         options = parse_options(prompt, "binary_choice") or ()
     labelled = parse_labels(prompt) or ()
     labels = tuple(item.label for item in labelled) if len(labelled) == len(options) else ()
-    return Question(prompt, format, options, labels, _asks_judgement(prompt, format))
+    return Question(prompt, format, options, labels, _asks_judgement(prompt, format), is_personal(prompt))
+
+
+def is_personal(prompt: str) -> bool:
+    """Whether a prompt asks for the answerer's own preference."""
+    return _PERSONAL.search(prompt[:_LONGEST_PROMPT]) is not None
 
 
 def _asks_judgement(prompt: str, format: str) -> bool:
     if format in CHOICE_FORMATS or format == "single_word":
         return True
     asked = prompt[:_LONGEST_PROMPT]
-    if _PREFERENCE.search(asked):
+    if is_personal(prompt):
         return True
     return _SERVICE.match(asked) is None and _JUDGEMENT.match(asked) is not None

@@ -15,6 +15,10 @@ _NO_ORDER = re.compile(
     r"\b(?:no particular order|not (?:a |in any )?(?:rank|order)|random order|alphabetical|equally|all equal)",
     re.IGNORECASE,
 )
+_UNRANKED = re.compile(
+    r"\b(?:some|others|different people|might|may|depends?|each|all|both|equally|can not|do not|could|any|you|your)\b|\?$"
+)
+_ORDINAL = re.compile(r"\b(?:first|second|third|next|then|last|lastly|finally|top|bottom|most|least)\b")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _HEADING_END = re.compile(r"\s*(?::| [-–—] |\(|, (?:because|as|since|for|which)\b|\.(?:\s|$))")
 _LONGEST_ITEM = 60  # characters
@@ -50,8 +54,10 @@ def _candidate_lists(text: str) -> list[list[str]]:
     if chain is not None:
         found.append(_CHAIN_SIGN.split(chain[0]))
     found.append(_BULLETED.findall(text))
-    found += [_pieces(sentence) for sentence in _SENTENCE.split(text)]
-    found.append(_SENTENCE.split(text))
+    sentences = [part for part in _SENTENCE.split(text) if not _UNRANKED.search(part)]
+    found += [_pieces(sentence) for sentence in sentences]
+    if _ORDINAL.search(text):
+        found.append(sentences)
     return found
 
 
