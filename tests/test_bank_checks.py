@@ -285,11 +285,17 @@ def test_the_command_exits_with_one_only_where_there_are_problems(tmp_path, caps
     assert capsys.readouterr().out.endswith("5 items, 0 problems\n")
     faulty = write(tmp_path / "faulty.jsonl", item("x", "Which tree?").model_dump_json(exclude_none=True))
     assert main([str(faulty)]) == 1
-    assert "length: x: 2 words" in capsys.readouterr().out
+    assert "length: taste x: 2 words" in capsys.readouterr().out
     assert main([str(tmp_path / "missing.jsonl")]) == 3
     assert "no such file" in capsys.readouterr().err
 
 
 def test_a_problem_of_many_items_names_the_first_and_counts_the_rest():
     keys = tuple(ItemKey("taste", f"x{number}") for number in range(15))
-    assert str(Problem("openings", "too many", keys)).endswith("x10, x11 and 3 more: too many")
+    assert str(Problem("openings", "too many", keys)).endswith("x10, x11; and 3 more: too many")
+
+
+def test_a_problem_of_two_domains_names_both():
+    keys = (ItemKey("taste", "1"), ItemKey("taste", "2"), ItemKey("sound", "1"))
+    assert str(Problem("openings", "too many", keys)) == "openings: taste 1, 2; sound 1: too many"
+    assert str(Problem("counts", "too few")) == "counts: too few"

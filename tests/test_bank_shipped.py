@@ -84,7 +84,7 @@ def test_a_tag_stands_once_in_an_item():
 def test_tags_are_of_the_vocabulary_of_their_domain():
     assert found(check_tag_vocabulary, [make(1, tags=["nature"])]) == []
     assert found(check_tag_vocabulary, [make(1, tags=["nature", "loyalty"])]) == [
-        "tags: quad_001: loyalty: not in the vocabulary of quad_preference"
+        "tags: quad_preference quad_001: loyalty: not in the vocabulary of quad_preference"
     ]
 
 
@@ -184,5 +184,5 @@ def test_word_associations_use_the_carrier_phrasings_evenly():
 def test_word_associations_outside_the_carrier_phrasings_are_named():
     stray = make(1, "word_association", prompt="What comes to mind with wool?")
     assert found(check_carriers, [stray]) == [
-        "carriers: quad_001: 1 prompts fit no phrasing of carriers.json"
+        "carriers: word_association quad_001: 1 prompts fit no phrasing of carriers.json"
     ]

@@ -9,6 +9,10 @@ from typing import NamedTuple
 from prefbench.records import PromptItem
 
 
+ITEMS_NAMED = 12
+"""How many items a problem names when it is printed."""
+
+
 class ItemKey(NamedTuple):
     """What makes an item one of a kind within a bank."""
 
@@ -26,9 +30,13 @@ class Problem:
     """The items at fault; empty where the fault is of the whole bank or of a line that is no item."""
 
     def __str__(self) -> str:
-        names = ", ".join(key.id for key in self.items[:12])
-        more = f" and {len(self.items) - 12} more" if len(self.items) > 12 else ""
-        return f"{self.check}: {names}{more}: {self.message}" if names else f"{self.check}: {self.message}"
+        named: dict[str, list[str]] = {}
+        for key in self.items[:ITEMS_NAMED]:
+            named.setdefault(key.domain, []).append(key.id)
+        parts = [f"{domain} {', '.join(ids)}" for domain, ids in named.items()]
+        if len(self.items) > ITEMS_NAMED:
+            parts.append(f"and {len(self.items) - ITEMS_NAMED} more")
+        return ": ".join(part for part in (self.check, "; ".join(parts), self.message) if part)
 
 
 @dataclass(frozen=True, slots=True)
