@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from prefbench.records import PromptItem
 
-
 ITEMS_NAMED = 12
 """How many items a problem names when it is printed."""
 
