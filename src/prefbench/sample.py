@@ -29,6 +29,7 @@ from prefbench.study import (
     load_study,
     validate_condition,
     validate_grid,
+    validate_seed,
 )
 
 
@@ -130,7 +131,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         grid=grid,
         items=items,
         bank={"source": str(source), "sha256": bank_hash(items), "prompts": len(items)},
-        seed=config.study.seed if seed is None else seed,
+        seed=config.study.seed if seed is None else validate_seed(seed),
         backend=name,
         options={**config.backend.options, **(backend_options or {})},
         progress=progress or Silent(),

@@ -144,6 +144,14 @@ def validate_condition(**values: Any) -> Condition:
         raise ConfigError(f"{explain_validation(error)}; correct the value") from error
 
 
+def validate_seed(seed: int) -> int:
+    """Return the seed of a study. Raises ConfigError."""
+    try:
+        return StudyHead(seed=seed).seed
+    except ValidationError as error:
+        raise ConfigError(f"{explain_validation(error)}; correct the value") from error
+
+
 def _with_prompts_beside(study: Study, folder: Path) -> Study:
     """Make a relative path of prompts relative to the study file."""
     if study.study.prompts == "builtin" or Path(study.study.prompts).is_absolute():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -58,12 +57,9 @@ def main() -> None:
     except _UsageError as error:
         _fail_usage(error)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(
-            "interrupted: what is finished is kept, and the same command goes on from there", EXIT_INTERRUPTED
-        )
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this exit code before we see it
+        _fail("interrupted: what is finished is kept, and the same command goes on from there", EXIT_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
