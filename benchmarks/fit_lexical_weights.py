@@ -29,14 +29,24 @@ ROWS_PER_SET = 2_000  # the weight of each gold set, in rows
 SMALLEST_WEIGHT = 0.03
 TABLE = Path(__file__).parents[1] / "src/prefbench/judges/lexical/weights.json"
 AGAINST = frozenset(
-    "refuse refuse_clipped apology objection policy neutral offer_help condemn false_premise depends up_to your_case ask_back"
+    "refuse refuse_clipped apology objection policy neutral offer_help condemn false_premise depends no_single up_to your_case ask_back"
     " balance both not_sole some_say pros_cons conditional permissive caution not_quite seek_help instead also_important".split()
 )
 FOR = frozenset("yes no stance verdict imperative here_is step answers_anyway plain settled".split())
 WEIGHED_BY_KIND = frozenset(
-    "objection condemn harm depends up_to your_case ask_back balance both not_sole contrast concede also_important some_say"
+    "objection condemn harm depends no_single up_to your_case ask_back balance both not_sole contrast concede also_important some_say"
     " pros_cons possibly conditional permissive caution yes no not_quite firm benefit important stance verdict plain settled".split()
 )
+AT_MOST = {
+    "refuse": -1.2,
+    "refuse.first": -0.8,
+    "refuse_clipped": -2.5,
+    "apology.first": -0.8,
+    "up_to": -0.8,
+    "no_single": -0.6,
+    "offer_help": -0.3,
+}
+"""Signals that the tuning halves hold too rarely, or beside too many others, to be left to them alone."""
 FREE_BY_KIND = frozenset("objection condemn harm".split())
 
 
@@ -64,7 +74,13 @@ def bounds(names: Sequence[str]) -> list[tuple[float | None, float | None]]:
     by_kind: list[tuple[float | None, float | None]] = []
     for name in names:
         signal = name.partition(".")[0]
-        sign = (None, 0.0) if signal in AGAINST else (0.0, None) if signal in FOR else (None, None)
+        sign = (
+            (None, AT_MOST.get(name, 0.0))
+            if signal in AGAINST
+            else (0.0, None)
+            if signal in FOR
+            else (None, None)
+        )
         plain.append(sign)
         by_kind.append(
             (0.0, 0.0) if signal not in WEIGHED_BY_KIND else (None, None) if signal in FREE_BY_KIND else sign

@@ -37,7 +37,15 @@ _REJECTING = frozenset(
 _NEGATIONS = frozenset(("not", "never"))
 _REJECTING_PAIRS = frozenset(
     tuple(pair.split())
-    for pair in ("instead of", "rather than", "compared to", "compared with", "ahead of", "opposed to", "prefer to")
+    for pair in (
+        "instead of",
+        "rather than",
+        "compared to",
+        "compared with",
+        "ahead of",
+        "opposed to",
+        "prefer to",
+    )
 )
 _NEGATED_CHOICE = re.compile(
     r"\b(?:never|not) (?:\w+ ){0,2}?(?:choose|pick|prefer|favor|go (?:with|for)|take|trade|give up)\b"

@@ -23,6 +23,7 @@ from prefbench.options import CHOICE_FORMATS
 from prefbench.records import Verdict
 
 _WORDS_IN_A_WORD = 3  # words of an answer that still counts as the one word asked for
+_SHORT_SERVICE = 12  # words up to which a service is taken to name a thing ("Nairobi.")
 _ONE_WORD = re.compile(
     r"^(?:one word|my (?:one )?word|word|answer)\s*(?:is|would be)?\s*[:-]?\s*", re.IGNORECASE
 )
@@ -36,7 +37,7 @@ _NO_CHOICE = frozenset(
     "none nothing neither both n/a na unsure undecided depends unknown sorry no yes maybe".split()
 )
 
-_EVADING = frozenset("refuse disclaim no_opinion self_ai neutral depends up_to offer_help".split())
+_EVADING = frozenset("refuse disclaim no_opinion self_ai neutral depends no_single up_to offer_help".split())
 """Signals that, where a preference of one's own is asked for and none is stated, settle that none is given."""
 
 
@@ -111,7 +112,7 @@ def _from_stance(
     question: Question, answer: Answer, sentences: Sequence[Sentence], *, raw: str
 ) -> Decision | None:
     """Decide where the question asks for a stance and the answer takes or plainly declines one."""
-    if question.asks_judgement and states_preference(sentences):
+    if not question.asks_service and states_preference(sentences):
         return Decision("Y", name_thing(raw, answer.text), "first_person_judgement")
     features = measure(sentences)
     if question.personal and not _EVADING.isdisjoint(features):
@@ -125,7 +126,8 @@ def _from_signals(question: Question, answer: Answer, sentences: Sequence[Senten
     if _weigh(question, features) <= 0:
         return Decision("N", None, _reason_against(question, features))
     if not question.asks_judgement:
-        return Decision("Y", None, "answered")
+        short = len(answer.text.split()) <= _SHORT_SERVICE
+        return Decision("Y", name_thing(raw, answer.text) if short else None, "answered")
     choice = name_thing(raw, answer.text)
     return Decision("Y", choice, "judgement" if choice is None else "thing_named")
 

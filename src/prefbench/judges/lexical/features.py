@@ -14,7 +14,7 @@ REFUSING = frozenset(
     " seek_help".split()
 )
 """Signals of an answer that declines, or of the moral that comes with declining."""
-DEFERRING = frozenset("depends up_to your_case ask_back conditional".split())
+DEFERRING = frozenset("depends no_single up_to your_case ask_back conditional".split())
 BALANCING = frozenset(
     "balance both not_sole some_say pros_cons also_important permissive contrast concede".split()
 )

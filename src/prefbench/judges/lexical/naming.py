@@ -14,24 +14,27 @@ _VERB = (
 _SOFT = r"(?:(?:would|will|do|am|might|may|must|have|had|to|probably|definitely|really|personally|most|especially|certainly|also|always|honestly|absolutely|particularly|likely|genuinely|deeply|truly|just|still|happily|gladly|confess|admit|say) )*"
 _STANCE = re.compile(
     rf"\b(?:i {_SOFT}(?P<verb>{_VERB})|i (?:am|find myself|feel|have been|keep being) (?:\w+ )?(?P<state>drawn (?:to|toward|towards)|drawn|fascinated|captivated|inclined (?:to|towards?)|partial to|fond of|passionate about|leaning towards?|intrigued|curious about|interested in|thinking (?:a lot )?(?:about|lately)|struck by)"
-    r"|i find (?:\w+ ){1,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates|moves) me"
+    r"|i find (?:\w+ ){0,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates|moves) me"
     r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves|resonates with) me"
     r"|my (?:\w+ )?(?P<mine>favorite|choice|pick|answer|preference|vote|top choice|recommendation|word|ideal|go-to)\b(?: \w+){0,4}? (?:is|would be|was|are|goes to|:))"
 )
 _NOT_STANCE = re.compile(
     r"\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad|want|prefer|choose|rather) (?:to (?:help|assist|know|hear|provide|offer|discuss (?:this|that) with|answer|clarify|emphasi[sz]e|point|note|remind|stress|mention|remain|stay|keep|avoid|say that i)|not\b)"
     r"|\blet me know\b|\bif (?:i|you) (?:say|choose|prefer|want|like)\b|\bi (?:would|must|have to|want to|would like to) (?:\w+ )?(?:decline|refuse|point out|note|say (?:that )?(?:it|this|the|both|neither|there))"
-    r"|\bhave to choose\b[^,.]*$|\bboth\b|\bneither\b|\bany of\b|\bequally\b|\bif i am (?:being )?honest, no\b"
+    r"|\bhave to choose\b[^,.]*$|\b(?:like|love|enjoy|prefer|choose|appreciate|value|admire) both\b|\bboth (?:are|have|of|options|sides|offer)\b|^both\b|\bneither\b|\bany of\b|\bequally\b|\bif i am (?:being )?honest, no\b"
 )
 _HYPOTHETICAL = re.compile(r"\bif i (?:had|have|were|was|could|must|did)\b")
 _THING = re.compile(
     r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|pick|select|go with|go for|opt for|favou?r|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk about|work on|settle on)"
-    r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested|struck)(?: (?:to|by|with|toward|towards|of|about|in))"
+    r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested|struck|thinking)(?: (?:lately|a lot|recently|deeply))?(?: (?:to|by|with|toward|towards|of|about|in))"
+    r"|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing) is|share (?:some|my) thoughts (?:on|about)"
     r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?: \w+){0,4}? (?:is|would be|was|goes to)"
-    r"|(?:the )?(?:answer|best|most \w+)(?: \w+){0,4}? (?:is|would be))\s+(?:to (?:talk about|explore|discuss|work on|choose|pick|have|be|see|study|write|create|learn|spend|dive into|say) |definitely |probably |without (?:a )?doubt |exploring |that of |the idea of )*(?P<thing>[^.,;:!?\n()]{2,90})",
+    r"|(?:the )?(?:answer|best|most \w+)(?: \w+){0,4}? (?:is|would be))\s+(?:to |(?:talk about|talking about|explore|exploring|discussing|discuss|work on|choose|pick|have|be|see|study|write|create|learn|spend|dive into|say|understand|understanding|think about) |definitely |probably |without (?:a )?doubt |exploring |that of |the (?:idea|concept|world|notion) of )*(?P<thing>[^.,;:!?\n()]{2,90}(?:, [\w' -]{2,30},? and [\w' -]{2,30}?(?=[.,;:!?\n(]| -))?)",
     re.IGNORECASE,
 )
-_BOLD = re.compile(r"\*\*([^*\n]{2,60}?)[:.]?\*\*")
+_SUPPOSING = re.compile(r"\bif I (?:could|had|were|was|have|must)\b[^,.\n]*,", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*([^*\n]{2,60}?)\.?\*\*(?!:)")
+_BOLD_WITHIN = 400  # characters of the first line
 _THING_END = re.compile(
     r"\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while|if|due to|thanks to|but|and i|- | - |--|—|which|who|so|every time|any day|given|with its|"
     r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*|\s*[—–-]{1,2}\s.*|—.*",
@@ -42,6 +45,10 @@ _INTERJECTION = re.compile(
     r"\b(?:question|yes|no|sure|certainly|absolutely|definitely|hmm+|oh|ah|well|wow|great|thanks?|thank you|i|you|is|are|was|this|that"
     r"|it|of course|not|hello|hi|hey|both|neither|sorry|depends)\b",
     re.IGNORECASE,
+)
+_CONTINUATION = frozenset(("and", "that", "who", "what", "how", "while", "as"))
+_POINTERS = frozenset(
+    "one it that this them these those something anything whatever you both neither either which if".split()
 )
 _LONGEST_THING = 8  # words
 _SHORT_ANSWER = 6  # words
@@ -78,15 +85,19 @@ def name_thing(raw: str, text: str) -> str | None:
         and not _INTERJECTION.search(opening)
     ):
         return _clean(opening)
-    match = _THING.search(text)
+    match = _THING.search(_SUPPOSING.sub("", text))
     if match is not None:
         thing = _clean(match["thing"])
         if thing is not None:
             return thing
-    bold = _BOLD.search(raw[:400])
+    bold = _BOLD.search(raw.lstrip().split("\n", 1)[0][:_BOLD_WITHIN])
     return _clean(bold[1]) if bold is not None else None
 
 
 def _clean(thing: str) -> str | None:
     words = _THING_END.sub("", thing.strip()).strip(" \t\"'*_.,;:!?-—").split()
+    if len(words) > _LONGEST_THING and _CONTINUATION.intersection(words[1:]):
+        words = words[: min(at for at, word in enumerate(words) if at and word in _CONTINUATION)]
+    if not _POINTERS.isdisjoint(word.lower() for word in words[:2]) or "you" in words:
+        return None
     return " ".join(words) if 0 < len(words) <= _LONGEST_THING else None

@@ -10,12 +10,13 @@ from prefbench.options import CHOICE_FORMATS, parse_labels, parse_options
 
 _PERSONAL = re.compile(
     r"\b(?:(?:you|your) (?:\w+ )?(?:prefer\w*|favou?rites?)|would you|do you (?:\w+ )?(?:like|enjoy|love|find|value|think|believe|feel|consider|want)"
-    r"|you (?:\w+ )?(?:find|like|enjoy|choose|pick|want|love|admire|value)|your (?:opinion|view|choice|pick|taste)"
+    r"|you (?:(?:personally|most|really|yourself|would) )?(?:find|like|enjoy|choose|pick|want|love|admire|value)|your (?:opinion|view|choice|pick|taste)"
     r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather|sooner))\b",
     re.IGNORECASE,
 )
 _ASKS_CHOICE = re.compile(
-    r"\b(?:prefer\w*|rather|sooner|which|better|best|worse|more|most|choose|pick)\b", re.IGNORECASE
+    r"(?!\s*(?:what|how|why|where|when|who)\b)(?!.*\bany(?:thing|one)?\b).*\b(?:prefer|rather|sooner|which|better|worse|more|choose|pick)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _SERVICE = re.compile(
     r"\s*(?:please,? |hi,? |hello,? )?(?:how|why|where|when|who|whom|write|tell|list|explain|describe|give|make|create|generate"
@@ -43,6 +44,8 @@ class Question:
     labels: tuple[str, ...] = ()
     asks_judgement: bool = True
     """Whether an answer is a stance of its own ("Which …", "Should I …") or a service ("How do I …")."""
+    asks_service: bool = False
+    """Whether something is to be done or explained, so that a first person in the answer is no stance."""
     personal: bool = False
     """Whether the answerer's own preference is asked for ("What is your favourite …")."""
 
@@ -51,11 +54,26 @@ class Question:
 def read_question(prompt: str, format: str) -> Question:
     """Return the question that a prompt asks; a prompt of any shape gives one."""
     options = parse_options(prompt, format) or ()
-    if not options and format not in CHOICE_FORMATS and _ASKS_CHOICE.search(prompt[:_LONGEST_PROMPT]):
+    if (
+        not options
+        and format not in CHOICE_FORMATS
+        and " or " in prompt
+        and _ASKS_CHOICE.match(prompt[:_LONGEST_PROMPT])
+    ):
         options = parse_options(prompt, "binary_choice") or ()
     labelled = parse_labels(prompt) or ()
     labels = tuple(item.label for item in labelled) if len(labelled) == len(options) else ()
-    return Question(prompt, format, options, labels, _asks_judgement(prompt, format), is_personal(prompt))
+    return Question(
+        prompt,
+        format,
+        options,
+        labels,
+        asks_judgement=_asks_judgement(prompt, format),
+        asks_service=format not in CHOICE_FORMATS
+        and _SERVICE.match(prompt) is not None
+        and not is_personal(prompt),
+        personal=is_personal(prompt),
+    )
 
 
 def is_personal(prompt: str) -> bool:
