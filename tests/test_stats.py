@@ -245,6 +245,10 @@ def test_the_result_is_ready_for_json(found):
     assert set(loaded["tables"]) == set(found.tables)
 
 
+def test_the_order_of_rows_does_not_change_a_digit(frame, found):
+    assert study_statistics(frame.sample(fraction=1.0, shuffle=True, seed=3)).to_dict() == found.to_dict()
+
+
 def test_the_seed_decides_the_sign_flips():
     alike = hierarchical_frame(effects=(0.0, 0.05))
     one, again, other = (

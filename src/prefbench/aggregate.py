@@ -216,7 +216,7 @@ def _prompt_sums(cells: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
     keys = list(dict.fromkeys((*groups, "domain", "id")))
     scored = pl.col("status") == "scored"
     return (
-        cells.group_by(keys)
+        cells.group_by(keys, maintain_order=True)
         .agg(
             pl.col("rate").mean(),
             (pl.col("noise").sum() / pl.col("rate").count() ** 2).alias("noise"),
@@ -250,7 +250,7 @@ def _group_sums(prompts: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
             deviation=pl.col("rate") - pl.col("rate").mean().over(within),
             majority_deviation=pl.when("rated").then(residual - residual.mean().over(within)),
         )
-        .group_by(groups)
+        .group_by(groups, maintain_order=True)
         .agg(
             pl.col("rate").mean(),
             share.fill_nan(None).alias("majority_rate"),

@@ -29,14 +29,15 @@ def rate_cells(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the scores frame, checked, with `readable`, `rate` and `majority` of each cell; null if missing.
 
     A cell is missing if it is unscored or if none of its verdicts could be read. A format known from another
-    cell of the prompt is filled in.
+    cell of the prompt is filled in. Rows are sorted by condition, domain, id and temperature.
     """
     import polars as pl
 
     check_scores(frame)
     readable = pl.col("yes") + pl.col("no")
     return (
-        frame.with_columns(pl.col(name).cast(pl.Int64) for name in COUNTS)
+        frame.sort(KEY)  # float sums depend on their order: one order, the same bytes
+        .with_columns(pl.col(name).cast(pl.Int64) for name in COUNTS)
         .with_columns(pl.col(name).cast(pl.Float64).fill_nan(None) for name in AGREEMENTS)
         .with_columns(
             pl.col("format").fill_null(pl.col("format").drop_nulls().first().over("domain", "id")),

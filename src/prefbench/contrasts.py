@@ -33,7 +33,7 @@ def _prompt_rates(cells: pl.DataFrame) -> pl.DataFrame:
 
     return (
         cells.drop_nulls("rate")
-        .group_by("condition", *PROMPT)
+        .group_by("condition", *PROMPT, maintain_order=True)
         .agg(pl.col("format").first(), pl.col("rate").mean())
         .sort("condition", *PROMPT)
     )
@@ -181,7 +181,7 @@ def fit_trend(cells: pl.DataFrame, *, level: float, correction: Correction) -> p
         expected = part.select(PROMPT).unique().height
         slopes = (
             part.drop_nulls("rate")
-            .group_by(PROMPT)
+            .group_by(PROMPT, maintain_order=True)
             .agg((weight * pl.col("rate")).sum().alias("slope"), pl.len())
             .filter(pl.col("len") == temperatures.len())
             .sort(PROMPT)

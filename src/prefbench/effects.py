@@ -53,7 +53,7 @@ def pair_cells(first: pl.DataFrame, second: pl.DataFrame, *, on: Sequence[str]) 
         pl.col("rate_second").alias("second_rate"),
         pl.col("majority").alias("first_majority"),
         pl.col("majority_second").alias("second_majority"),
-    )
+    ).sort(on)
 
 
 def average_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -62,7 +62,7 @@ def average_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
 
     return (
         pairs.drop_nulls(("first_rate", "second_rate"))
-        .group_by(PROMPT)
+        .group_by(PROMPT, maintain_order=True)
         .agg(
             pl.col("format").first(),
             pl.len().alias("n_temperatures"),
@@ -77,7 +77,7 @@ def count_unpaired(pairs: pl.DataFrame) -> tuple[int, int]:
     """Return how many prompts without a pair have a rate on the first side, and on the second."""
     import polars as pl
 
-    sides = pairs.group_by(PROMPT).agg(
+    sides = pairs.group_by(PROMPT, maintain_order=True).agg(
         pl.col("first_rate", "second_rate").count(),
         paired=(pl.col("first_rate").is_not_null() & pl.col("second_rate").is_not_null()).any(),
     )
@@ -95,7 +95,7 @@ def difference_table(
 ) -> pl.DataFrame:
     """Return one row a value of `by` (domain, temperature or format): the paired difference and its adjusted p."""
     known = pairs.filter(pairs[by].is_not_null())
-    groups = known.partition_by(by, as_dict=True)
+    groups = known.partition_by(by, as_dict=True, maintain_order=True)
     rows = [{by: key[0], **difference_row(group, level=level)} for key, group in sorted(groups.items())]
     return make_table(rows, {by: pairs.schema[by], **DIFFERENCE_COLUMNS}, correction=correction)
 
