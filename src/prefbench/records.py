@@ -24,6 +24,8 @@ FORMATS = ("binary_choice", "open_ended", "ranking", "quad_choice", "single_word
 
 Format = Literal["binary_choice", "open_ended", "ranking", "quad_choice", "single_word"]
 Verdict = Literal["Y", "N"]
+PromptStyle = Literal["auto", "chat", "completion", "qa"]
+"""How a prompt is put to a model: its chat template, the prompt alone, or `Question: ... Answer:`."""
 Label = Literal["consistent_preference", "consistent_no_preference", "mixed"]
 
 

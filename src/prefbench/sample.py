@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from prefbench.backends import Backend, Completion, Request, Sampling, Treatment, choose_backend, open_backend
-from prefbench.backends.base import PromptStyle
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
@@ -19,7 +18,7 @@ from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.folders import ConditionFolder, find_conditions, match_condition, new_condition_name
 from prefbench.manifest import Manifest, now
 from prefbench.progress import Progress, Silent
-from prefbench.records import PromptItem, RecordKey, Response, ResponseRecord, format_temperature
+from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord, format_temperature
 from prefbench.store import Appender, locked, read_models, unique_by_key
 from prefbench.study import (
     DEFAULT_CONDITION,

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from prefbench.backends.base import PromptStyle
 from prefbench.errors import ConfigError, unknown_name
-from prefbench.records import Temperature, explain_validation
+from prefbench.records import PromptStyle, Temperature, explain_validation
 
 STUDY_FILE = "prefbench.toml"
 DEFAULT_STUDY = "study"

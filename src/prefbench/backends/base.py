@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
-from prefbench.records import RecordKey
-
-PromptStyle = Literal["auto", "chat", "completion", "qa"]
+from prefbench.records import PromptStyle, RecordKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from prefbench import __version__
-from prefbench.cli import judging, results, sampling, setup
+from prefbench.cli import judging, prompts, results, sampling, setup
 from prefbench.errors import PrefbenchError
 
 EXIT_INTERRUPTED = 130
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (sampling, judging, results, setup):
+for group in (sampling, judging, results, setup, prompts):
     group.register(app)
 
 
@@ -59,7 +59,9 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this exit code before we see it
-        _fail("interrupted: what is finished is kept, and the same command goes on from there", EXIT_INTERRUPTED)
+        _fail(
+            "interrupted: what is finished is kept, and the same command goes on from there", EXIT_INTERRUPTED
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from prefbench.cli.output import remarks
@@ -20,7 +20,7 @@ class StderrProgress:
     def __init__(self) -> None:
         self._console: Console = remarks()
         self._bars: Bars | None = _make_bars(self._console) if self._console.is_terminal else None
-        self._task = None
+        self._task: TaskID | None = None
         self._what, self._total, self._done, self._told = "", 0, 0, 0.0
 
     def start(self, what: str, total: int) -> None:

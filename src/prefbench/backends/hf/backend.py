@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from prefbench.backends.base import Completion, PromptStyle, Request, Treatment
+from prefbench.backends.base import Completion, Request, Treatment
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
 from prefbench.errors import BackendError, ConfigError
+from prefbench.records import PromptStyle
 
 SEEDING = (
     "answer i of a prompt is drawn by inverting its token distributions at the Philox uniforms of seed + i, "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefbench.backends.base import PromptStyle, Treatment
+from prefbench.backends.base import Treatment
 from prefbench.checkpoints import names_pretrained
 from prefbench.errors import ConfigError
+from prefbench.records import PromptStyle
 
 QA_STOP = ("\nQuestion:",)
 """A pretrained model goes on to invent the next question: the answer ends there."""
