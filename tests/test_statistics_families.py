@@ -31,7 +31,7 @@ def test_corrections_are_those_of_statsmodels(p_values):
 def test_a_test_that_could_not_be_made_is_no_part_of_the_family(p_values, random):
     place = random.randrange(len(p_values) + 1)
     with_gap = [*p_values[:place], np.nan, *p_values[place:]]
-    for correction in ("holm", "benjamini_hochberg"):
+    for correction in ("holm", "bh", "none"):
         found = adjust_p_values(with_gap, correction)
         assert np.isnan(found[place])
         np.testing.assert_array_equal(np.delete(found, place), adjust_p_values(p_values, correction))
@@ -48,7 +48,7 @@ def test_what_is_no_p_value_is_refused(p_values):
 
 
 def test_another_correction_is_refused_by_name():
-    with pytest.raises(ValueError, match="holm, benjamini_hochberg, not 'bonferroni'"):
+    with pytest.raises(ValueError, match="holm, bh, none, not 'bonferroni'"):
         adjust_p_values([0.1], "bonferroni")
 
 
@@ -82,3 +82,10 @@ def test_bounds_of_a_difference_put_the_gaps_on_opposite_sides():
 def test_bounds_refuse_what_cannot_be(rates, weights, why):
     with pytest.raises(ValueError, match=why):
         worst_case_rate(rates, weights=weights)
+
+
+def test_no_correction_leaves_a_copy():
+    p_values = np.array([0.01, np.nan, 0.5])
+    found = adjust_p_values(p_values, "none")
+    np.testing.assert_array_equal(found, p_values)
+    assert found is not p_values

@@ -64,7 +64,7 @@ def test_effects_are_those_of_compare_with_holm_over_the_pairs():
     np.testing.assert_allclose(
         effects["p_adjusted"], multipletests(effects["p"], method="holm")[1], rtol=1e-9
     )
-    explored = study_statistics(three, correction="benjamini_hochberg").tables["effects"]
+    explored = study_statistics(three, correction="bh").tables["effects"]
     np.testing.assert_allclose(
         explored["p_adjusted"], multipletests(effects["p"], method="fdr_bh")[1], rtol=1e-9
     )

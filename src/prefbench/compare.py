@@ -92,7 +92,7 @@ def compare_conditions(
     _check_pairs(prompts, cells, (one, two))
     differences, rates = (
         prompts["difference"].to_numpy(),
-        prompts.select("first_rate", "second_rate").mean().row(0),
+        prompts.select("first", "second").mean().row(0),
     )
     unpaired = count_unpaired(pairs)
     overall = mean_difference(
@@ -126,7 +126,7 @@ def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     named = {True: "preference", False: "no_preference"}
-    paired = pairs.drop_nulls(("first_rate", "second_rate"))
+    paired = pairs.drop_nulls(("first", "second"))
     rows = []
     for first, second in ((True, True), (True, False), (False, True), (False, False)):
         count = int(((paired["first_majority"] == first) & (paired["second_majority"] == second)).sum())

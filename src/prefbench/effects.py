@@ -17,8 +17,8 @@ NO_INTERVAL = "none: no two prompts in a domain"
 DIFFERENCE_COLUMNS: dict[str, Any] = {
     "n_prompts": int,
     "n_missing": int,
-    "first_rate": float,
-    "second_rate": float,
+    "first": float,
+    "second": float,
     "difference": float,
     "low": float,
     "high": float,
@@ -49,8 +49,8 @@ def pair_cells(first: pl.DataFrame, second: pl.DataFrame, *, on: Sequence[str]) 
     return joined.select(
         *on,
         pl.coalesce("format", "format_second").alias("format"),
-        pl.col("rate").alias("first_rate"),
-        pl.col("rate_second").alias("second_rate"),
+        pl.col("rate").alias("first"),
+        pl.col("rate_second").alias("second"),
         pl.col("majority").alias("first_majority"),
         pl.col("majority_second").alias("second_majority"),
     ).sort(on)
@@ -61,14 +61,14 @@ def average_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     return (
-        pairs.drop_nulls(("first_rate", "second_rate"))
+        pairs.drop_nulls(("first", "second"))
         .group_by(PROMPT, maintain_order=True)
         .agg(
             pl.col("format").first(),
             pl.len().alias("n_temperatures"),
-            pl.col("first_rate", "second_rate").mean(),
+            pl.col("first", "second").mean(),
         )
-        .with_columns(difference=pl.col("second_rate") - pl.col("first_rate"))
+        .with_columns(difference=pl.col("second") - pl.col("first"))
         .sort(pl.col("difference").abs().round(12), *PROMPT, descending=[True, False, False])
     )
 
@@ -78,11 +78,11 @@ def count_unpaired(pairs: pl.DataFrame) -> tuple[int, int]:
     import polars as pl
 
     sides = pairs.group_by(PROMPT, maintain_order=True).agg(
-        pl.col("first_rate", "second_rate").count(),
-        paired=(pl.col("first_rate").is_not_null() & pl.col("second_rate").is_not_null()).any(),
+        pl.col("first", "second").count(),
+        paired=(pl.col("first").is_not_null() & pl.col("second").is_not_null()).any(),
     )
     alone = sides.filter(~pl.col("paired"))
-    return alone.filter(pl.col("first_rate") > 0).height, alone.filter(pl.col("second_rate") > 0).height
+    return alone.filter(pl.col("first") > 0).height, alone.filter(pl.col("second") > 0).height
 
 
 def count_missing(pairs: pl.DataFrame) -> int:
@@ -107,7 +107,7 @@ def difference_row(pairs: pl.DataFrame, *, level: float = 0.95) -> dict[str, Any
     row |= {"n_prompts": prompts.height, "method": NO_INTERVAL if prompts.height else "none: no pair"}
     row["n_missing"] = pairs.select(PROMPT).unique().height - prompts.height
     if prompts.height:
-        row |= prompts.select("first_rate", "second_rate", "difference").mean().row(0, named=True)
+        row |= prompts.select("first", "second", "difference").mean().row(0, named=True)
     if prompts.height > prompts["domain"].n_unique():
         estimate = mean_difference(
             prompts["difference"].to_numpy(), strata=prompts["domain"].to_list(), level=level

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Correction = Literal["holm", "benjamini_hochberg"]
+Correction = Literal["holm", "bh", "none"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 
 
@@ -36,11 +36,13 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def adjust_p_values(p_values: ArrayLike, correction: Correction = "holm") -> NDArray[np.float64]:
-    """Return p values adjusted by the correction named; ValueError for another name."""
+    """Return p values adjusted by `holm`, `bh` (Benjamini-Hochberg) or `none`; ValueError for another name."""
     if correction == "holm":
         return holm(p_values)
-    if correction == "benjamini_hochberg":
+    if correction == "bh":
         return benjamini_hochberg(p_values)
+    if correction == "none":
+        return _sorted(p_values)[0].copy()
     raise ValueError(f"a correction is one of {', '.join(CORRECTIONS)}, not {correction!r}")
 
 
