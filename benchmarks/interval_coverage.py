@@ -14,6 +14,7 @@ import numpy as np
 
 from prefbench.statistics import (
     cell_rate,
+    effective_wilson,
     fixed_prompts_rate,
     mean_difference,
     mean_rate,
@@ -85,6 +86,27 @@ def rate_coverage(
     return {name: float(np.mean(values)) for name, values in held.items()}
 
 
+def edge_coverage(
+    prompts: int,
+    rate: float,
+    *,
+    samples: int = 30,
+    spread: float = 6.0,
+    replications: int = 4_000,
+    seed: int = 1,
+) -> dict[str, float]:
+    """Return coverage of two sizes for unanimous answers (rate 0 or 1): one a prompt, or every answer."""
+    rng = np.random.default_rng(seed)
+    logits = intercept_for(rate, spread) + spread * rng.standard_normal((replications, prompts))
+    rates = rng.binomial(samples, logistic(logits)) / samples
+    means, variances = rates.mean(axis=1), rates.var(axis=1, ddof=1) / prompts
+    held = {}
+    for name, size in (("prompts at the edge", prompts), ("answers at the edge", prompts * samples)):
+        low, high = effective_wilson(means, variances, prompts - 1, prompts=size, samples=prompts * samples)
+        held[name] = float(((low <= rate) & (rate <= high)).mean())
+    return held
+
+
 def difference_coverage(
     prompts: int,
     rate: float,
@@ -134,6 +156,8 @@ def main() -> None:
         _show(f"5 domains x 10 prompts, rate {rate}", rate_coverage(50, rate, domains=5, **options))
     for spread, rate in ((6.0, 0.1), (6.0, 0.02)):
         _show(f"50 prompts, sd {spread:g}, rate {rate}", rate_coverage(50, rate, spread=spread, **options))
+    for prompts, rate in ((15, 0.02), (30, 0.005), (50, 0.02)):
+        _show(f"{prompts} prompts x 30 answers, sd 6, rate {rate}", edge_coverage(prompts, rate, **options))
     for prompts in (15, 50, 300):
         _show(f"difference, {prompts} prompts, rate 0.4", difference_coverage(prompts, 0.4, **options))
 
