@@ -16,7 +16,12 @@ from prefbench.backends.hf.prompts import encode_prompt, render_prompt, resolve_
 from prefbench.errors import BackendError, ConfigError  # noqa: E402
 from prefbench.records import RecordKey  # noqa: E402
 
-PROMPTS = ["Rain or sun?", "Which do you prefer, a quiet harbour or a loud one?", "Why?", "What would you paint?"]
+PROMPTS = [
+    "Rain or sun?",
+    "Which do you prefer, a quiet harbour or a loud one?",
+    "Why?",
+    "What would you paint?",
+]
 
 
 def request(number: int, *, n: int = 3, style: str = "completion", **sampling) -> Request:
@@ -46,7 +51,9 @@ def test_a_prompt_draws_the_same_answers_in_any_batch(tiny_model, requests):
     alone = sample(tiny_model, requests, batch_size=1)
     assert sample(tiny_model, requests, batch_size=5) == alone
     assert sample(tiny_model, requests[::-1], batch_size=len(requests)) == alone
-    assert sample(tiny_model, requests[4:6], batch_size=2) == {key: alone[key] for key in ("aes_004", "aes_005")}
+    assert sample(tiny_model, requests[4:6], batch_size=2) == {
+        key: alone[key] for key in ("aes_004", "aes_005")
+    }
 
 
 def test_dropping_finished_rows_early_or_never_changes_nothing(tiny_model, requests, monkeypatch):
@@ -79,7 +86,10 @@ def test_temperature_zero_is_what_transformers_decodes_greedily(tiny_model, tiny
 def test_the_draw_follows_the_nucleus_that_transformers_defines():
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(5, 700, generator=generator)
-    temperatures, top_p = torch.tensor([0.7, 1.0, 1.5, 1.5, 3.0]), torch.tensor([0.95, 0.9, 0.5, 1.0, 0.999]).double()
+    temperatures, top_p = (
+        torch.tensor([0.7, 1.0, 1.5, 1.5, 3.0]),
+        torch.tensor([0.95, 0.9, 0.5, 1.0, 0.999]).double(),
+    )
     grid = (torch.arange(20_000).double() + 0.5) / 20_000
     for row in range(5):
         warped = logits[row : row + 1] / temperatures[row]

@@ -20,11 +20,30 @@ from prefbench.records import (
     parse_temperature,
 )
 
-RESPONSE_FIELDS = "id domain prompt format tags temperature n_samples responses timestamp".split()
-SCORED_FIELDS = (
-    "id domain prompt condition temperature preference_count no_preference_count consistency label "
-    "preference_summary raw_judgments"
-).split()
+RESPONSE_FIELDS = [
+    "id",
+    "domain",
+    "prompt",
+    "format",
+    "tags",
+    "temperature",
+    "n_samples",
+    "responses",
+    "timestamp",
+]
+SCORED_FIELDS = [
+    "id",
+    "domain",
+    "prompt",
+    "condition",
+    "temperature",
+    "preference_count",
+    "no_preference_count",
+    "consistency",
+    "label",
+    "preference_summary",
+    "raw_judgments",
+]
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 names = st.text("abcdefgh_0123", min_size=1, max_size=12)

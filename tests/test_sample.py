@@ -15,13 +15,14 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: pip install 'prefbench[hf]'")
 
-from prefbench.bank import write_bank  # noqa: E402
-from prefbench.checkpoints import explain_post_trained  # noqa: E402
-from prefbench.errors import BackendError, ConfigError, DataError  # noqa: E402
-from prefbench.records import RecordKey  # noqa: E402
-from prefbench.sample import derive_seed, sample_prompts  # noqa: E402
-from prefbench.store import locked, read_json  # noqa: E402
-from studies import make_items  # noqa: E402
+from studies import make_items
+
+from prefbench.bank import write_bank
+from prefbench.checkpoints import explain_post_trained
+from prefbench.errors import BackendError, ConfigError, DataError
+from prefbench.records import RecordKey
+from prefbench.sample import derive_seed, sample_prompts
+from prefbench.store import locked, read_json
 
 GRID = {"temps": (0.7, 1.5), "n_samples": 3, "max_tokens": 12}
 
@@ -38,7 +39,9 @@ def study(tmp_path, tiny_model, bank):
     """Return a function that samples into one study folder."""
 
     def run(**changes):
-        return sample_prompts(tmp_path / "study", **({"model": str(tiny_model), "prompts": bank} | GRID | changes))
+        return sample_prompts(
+            tmp_path / "study", **({"model": str(tiny_model), "prompts": bank} | GRID | changes)
+        )
 
     run.folder = tmp_path / "study"
     return run
@@ -120,7 +123,11 @@ def test_conditions_draw_with_the_same_random_numbers(study):
 
 def test_seeds_differ_by_prompt_temperature_and_study_only():
     key = RecordKey("ethical_judgment", "eth_001", 0.7)
-    others = [key._replace(id="eth_002"), key._replace(temperature=1.0), key._replace(domain="creative_initiative")]
+    others = [
+        key._replace(id="eth_002"),
+        key._replace(temperature=1.0),
+        key._replace(domain="creative_initiative"),
+    ]
     assert derive_seed(0, key) == derive_seed(0, RecordKey("ethical_judgment", "eth_001", 0.70))
     seeds = [derive_seed(0, key), derive_seed(1, key), *(derive_seed(0, other) for other in others)]
     assert len(set(seeds)) == 5

@@ -51,7 +51,7 @@ def _prefbench(
 def main() -> None:
     """Run the command line and exit; errors that are expected become one line on stderr."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="prefbench", standalone_mode=False)
     except PrefbenchError as error:
         _fail(str(error), error.exit_code)
     except _UsageError as error:

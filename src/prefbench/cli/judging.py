@@ -22,13 +22,13 @@ def judge(
     *,
     judge_name: Annotated[
         str | None,
-        typer.Option("--judge", "-j", help="Which judge; `lexical` works offline.  [default: lexical]"),
+        typer.Option("--judge", "-j", help="Which judge; `lexical` works offline; lexical if not given."),
     ] = None,
     study: StudyOption = Path("study"),
     conditions: ConditionsOption = None,
     domains: Annotated[
         str | None,
-        typer.Option(help="Only these domains, or `all`.  [default: all but the three short domains]"),
+        typer.Option(help="Only these domains, or `all`; all but the three short domains if not given."),
     ] = None,
     judge_option: Annotated[
         list[str] | None, typer.Option(help="key=value for the judge; may be repeated.")

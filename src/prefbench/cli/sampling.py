@@ -28,11 +28,11 @@ def sample(
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
     temps: Annotated[
-        str | None, typer.Option(help="Temperatures, with commas between.  [default: 0.7,1.0,1.5]")
+        str | None, typer.Option(help="Temperatures, with commas between; 0.7,1.0,1.5 if not given.")
     ] = None,
-    n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt.  [default: 10]")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens.  [default: 1024]")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass.  [default: 0.95]")] = None,
+    n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt; 10 if not given.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass; 0.95 if not given.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends an answer; may be repeated.")] = None,
     domains: Annotated[str | None, typer.Option(help="Only these domains, with commas between.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many prompts of each domain.")] = None,
@@ -41,12 +41,12 @@ def sample(
     ] = None,
     prompt_style: Annotated[
         str | None,
-        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model.  [default: auto]"),
+        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the study.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="What generates: auto, hf, ...  [default: auto]")
+        str | None, typer.Option(help="What generates: auto, hf, ..; auto if not given.")
     ] = None,
     backend_option: Annotated[
         list[str] | None, typer.Option(help="key=value for the backend, e.g. batch_size=8; may be repeated.")

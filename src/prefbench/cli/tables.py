@@ -178,10 +178,28 @@ def print_statistics(result: Statistics) -> None:
         tables["temperature_differences"],
         [*temperature, p("p_equivalence", f"p ({margin})")],
     )
-    pairs = [condition, text("first", "higher"), text("second", "lower"), *_in_points(DIFFERENCE)]
+    pairs = [condition, text("higher"), text("lower"), *_in_points(DIFFERENCE)]
     show(f"Formats, within domains ({adjusted})", tables["format_differences"], pairs)
+    stable = [count("n_pairs", "pairs"), difference("largest_difference", "largest"), p("p", f"p ({margin})")]
+    verdict = ("<stable", lambda row: {True: "shown", False: "not shown"}.get(row["stable"], "-"))
+    show(
+        f"Is the rate stable over temperature, {margin}?", tables["stability"], [condition, *stable, verdict]
+    )
+    _print_bounds(tables["bounds"])
     print_notes(result.notes)
     note(result.scope)
+
+
+def _print_bounds(bounds: polars.DataFrame) -> None:
+    """Print the worst cases where cells are missing; without any there is nothing to say."""
+    if bounds["n_missing"].sum():
+        against = text("baseline", "minus")
+        missing = [text("condition"), against, count("n_cells", "cells"), count("n_missing", "missing")]
+        show(
+            "Worst cases, were all that is missing N or Y",
+            bounds,
+            [*missing, limits("low", "high", "bounds")],
+        )
 
 
 def print_notes(notes: Sequence[str]) -> None:
