@@ -10,23 +10,30 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from prefbench.backends import Backend, Completion, Request, Sampling, Treatment, choose_backend, open_backend
+from prefbench.backends import (
+    Backend,
+    Completion,
+    Request,
+    Sampling,
+    Treatment,
+    choose_backend,
+    open_backend,
+)
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
+from prefbench.conditions import choose_conditions, make_treatment
 from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
-from prefbench.errors import BackendError, ConfigError, DataError
-from prefbench.folders import ConditionFolder, find_conditions, match_condition, new_condition_name
+from prefbench.errors import BackendError, ConfigError
+from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
 from prefbench.progress import Progress, Silent
 from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord, format_temperature
 from prefbench.store import Appender, locked, read_models, unique_by_key
 from prefbench.study import (
-    DEFAULT_CONDITION,
     DEFAULT_STUDY,
     Condition,
     Grid,
     load_study,
-    validate_condition,
     validate_grid,
     validate_seed,
 )
@@ -122,7 +129,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     }
     grid = validate_grid(**{**config.sampling.model_dump(), **_given(given)})
     cell = _given({"model": model, "prompt_style": prompt_style, "system_prompt": system_prompt})
-    conditions = _choose_conditions(folder, config.conditions, condition, cell)
+    conditions = choose_conditions(folder, config.conditions, condition, cell)
     source = config.study.prompts if prompts is None else prompts
     items = load_bank(source, domains=grid.domains, limit=grid.limit)
     name, reason = choose_backend(config.backend.name if backend is None else backend)
@@ -172,10 +179,14 @@ class _Run:
                 )
                 report.conditions.append(done)
                 if any(file.missing for file in files):
-                    opened = opened or open_backend(self.backend, _locate(model), options=self.options)
+                    opened = opened or self._open(model, conditions)
                     self._sample_condition(opened, condition, target, manifest, files, done)
         if failed := [each for each in report.conditions if each.failed]:
             raise BackendError(_describe_failures(failed))
+
+    def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
+        needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
+        return open_backend(self.backend, _locate(model), options=self.options, needs=needs)
 
     def _sample_condition(
         self,
@@ -186,7 +197,7 @@ class _Run:
         files: Sequence[_File],
         report: ConditionReport,
     ) -> None:
-        treatment = Treatment(condition.name, condition.prompt_style, condition.system_prompt)
+        treatment = make_treatment(condition)
         identity = backend.identify(treatment)
         manifest.require(identity)
         chat_template = identity.get("chat_template_sha256") is not None
@@ -275,6 +286,8 @@ class _Run:
             "origin": "sample",
             "model": condition.model,
             "system_prompt": condition.system_prompt,
+            "adapter": condition.adapter,
+            "vectors": [vector.model_dump() for vector in condition.vectors],
             "n_samples": grid.n_samples,
             "max_tokens": grid.max_tokens,
             "top_p": grid.top_p,
@@ -295,38 +308,6 @@ def derive_seed(study_seed: int, key: RecordKey) -> int:
     """
     text = f"{study_seed}\0{key.domain}\0{key.id}\0{format_temperature(key.temperature)}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
-
-
-def _choose_conditions(
-    folder: Path, configured: Sequence[Condition], name: str | None, given: Mapping[str, Any]
-) -> list[Condition]:
-    """Return the conditions to sample: those of the study file, or the one that the arguments describe."""
-    if configured:
-        names = [condition.name for condition in configured]
-        chosen = names if name is None else [match_condition(name, names)]
-        return [
-            validate_condition(**{**condition.model_dump(), **given})
-            for condition in configured
-            if condition.name in chosen
-        ]
-    if "model" not in given:
-        raise ConfigError(
-            "no model: give --model, or conditions in a study file (`prefbench init` writes one)"
-        )
-    return [validate_condition(name=_folder_name(folder, name), **given)]
-
-
-def _folder_name(folder: Path, name: str | None) -> str:
-    if name is None:
-        return DEFAULT_CONDITION
-    try:
-        known = [condition.name for condition in find_conditions(folder)]
-    except DataError:  # nothing sampled yet
-        known = []
-    try:
-        return match_condition(name, known)
-    except ConfigError:
-        return new_condition_name(name, known)
 
 
 def _read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:

@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from prefbench.errors import ConfigError, unknown_name
-from prefbench.records import PromptStyle, Temperature, explain_validation
+from prefbench.records import Positions, PromptStyle, Temperature, explain_validation
 
 STUDY_FILE = "prefbench.toml"
 DEFAULT_STUDY = "study"
@@ -54,6 +54,25 @@ class Grid(_Section):
         return value
 
 
+class VectorChoice(_Section):
+    """One trait vector of a condition, and how much of it: a coefficient or a dose, not both."""
+
+    file: str = Field(min_length=1)
+    coefficient: float | None = None
+    """What the vector, with its raw norm, is multiplied by."""
+    dose: float | None = None
+    """alpha: the norm of what is added, as a share of the mean norm of the hidden states at that layer."""
+    layers: list[int] | None = None
+    """Block numbers from 0; None takes the layer that the file recommends."""
+    positions: Positions = "all"
+
+    @model_validator(mode="after")
+    def _one_strength(self) -> VectorChoice:
+        if (self.coefficient is None) == (self.dose is None):
+            raise ValueError("give either coefficient or dose")
+        return self
+
+
 class Condition(_Section):
     """One cell of the design."""
 
@@ -61,6 +80,14 @@ class Condition(_Section):
     model: str = Field(min_length=1)
     prompt_style: PromptStyle = "auto"
     system_prompt: str | None = None
+    adapter: str | None = None
+    """A peft adapter: a folder or a hub id."""
+    vectors: list[VectorChoice] = []
+
+    def needs(self) -> frozenset[str]:
+        """Return the features that a backend must support to sample this condition."""
+        needed = {"system_prompt": self.system_prompt, "adapter": self.adapter, "steering": self.vectors}
+        return frozenset(name for name, value in needed.items() if value)
 
 
 class BackendChoice(_Section):

@@ -1,6 +1,6 @@
 """What generates text: the Backend protocol and the registry of backends."""
 
-from prefbench.backends.base import Backend, Completion, Output, Request, Sampling, Treatment
+from prefbench.backends.base import Backend, Completion, Output, Request, Sampling, Treatment, Vector
 from prefbench.backends.registry import BACKENDS, choose_backend, open_backend
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Request",
     "Sampling",
     "Treatment",
+    "Vector",
     "choose_backend",
     "open_backend",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from prefbench.records import PromptStyle, RecordKey
+from prefbench.records import Positions, PromptStyle, RecordKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,25 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Vector:
+    """One trait vector that a condition adds: a file, and how much of it where."""
+
+    file: str
+    coefficient: float | None = None
+    dose: float | None = None
+    layers: tuple[int, ...] | None = None
+    positions: Positions = "all"
+
+
+@dataclass(frozen=True, slots=True)
 class Treatment:
     """What tells one condition from another that shares its weights."""
 
     condition: str
     prompt_style: PromptStyle = "auto"
     system_prompt: str | None = None
+    adapter: str | None = None
+    vectors: tuple[Vector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, cast
 
 from prefbench.backends.base import Backend
-from prefbench.errors import MissingExtraError
+from prefbench.errors import ConfigError, MissingExtraError
 from prefbench.plugins import check_options, known_names, load_plugin
 
 BACKENDS: Mapping[str, str] = {
@@ -37,12 +36,20 @@ def choose_backend(name: str) -> tuple[str, str]:
     return "hf", why
 
 
-def open_backend(name: str, model: str, *, options: Mapping[str, Any]) -> Backend:
-    """Open a backend on a model. Raises ConfigError for an unknown backend, option or model."""
-    if name in BACKENDS and name not in entry_points(group=GROUP).names and _missing_modules(name):
+def open_backend(
+    name: str, model: str, *, options: Mapping[str, Any], needs: frozenset[str] = frozenset()
+) -> Backend:
+    """Open a backend on a model; `needs` are the features that the conditions ask of it.
+
+    Raises, before anything is loaded, MissingExtraError if it is not installed and ConfigError for an unknown
+    backend or option and for a need that it does not support; then ConfigError for an unknown model.
+    """
+    if name in BACKENDS and _missing_modules(name):
         raise MissingExtraError(f"backend {name!r}", name)
     backend_class = load_plugin("backend", name, builtins=BACKENDS, group=GROUP)
     check_options(f"backend {name!r}", backend_class, options)
+    if lacking := sorted(needs - backend_class.supports):
+        raise ConfigError(f"backend {name!r} does not support {', '.join(lacking)}: choose another --backend")
     return cast("Backend", backend_class(model, **options))
 
 
