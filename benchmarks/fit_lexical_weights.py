@@ -22,20 +22,25 @@ from scipy.optimize import minimize
 from prefbench.judges.lexical.answer import read_answer
 from prefbench.judges.lexical.features import measure
 from prefbench.judges.lexical.question import read_question
-from prefbench.judges.lexical.signals import SIGNALS, plain_sentences
+from prefbench.judges.lexical.signals import load_signals, plain_sentences
+from prefbench.options import word_set
 
 PENALTY = 10.0
 ROWS_PER_SET = 2_000  # the weight of each gold set, in rows
 SMALLEST_WEIGHT = 0.03
 TABLE = Path(__file__).parents[1] / "src/prefbench/judges/lexical/weights.json"
-AGAINST = frozenset(
-    "refuse refuse_clipped apology objection policy neutral offer_help condemn false_premise depends no_single up_to your_case ask_back"
-    " balance both not_sole some_say pros_cons conditional permissive caution not_quite seek_help instead also_important".split()
+AGAINST = word_set(
+    "refuse refuse_clipped apology objection policy neutral offer_help condemn false_premise depends"
+    " no_single up_to your_case ask_back"
+    " balance both not_sole some_say pros_cons conditional permissive caution not_quite seek_help"
+    " instead also_important"
 )
-FOR = frozenset("yes no stance verdict imperative here_is step answers_anyway plain settled".split())
-WEIGHED_BY_KIND = frozenset(
-    "objection condemn harm depends no_single up_to your_case ask_back balance both not_sole contrast concede also_important some_say"
-    " pros_cons possibly conditional permissive caution yes no not_quite firm benefit important stance verdict plain settled".split()
+FOR = word_set("yes no stance verdict imperative here_is step answers_anyway plain settled")
+WEIGHED_BY_KIND = word_set(
+    "objection condemn harm depends no_single up_to your_case ask_back balance both not_sole contrast"
+    " concede also_important some_say"
+    " pros_cons possibly conditional permissive caution yes no not_quite firm benefit important"
+    " stance verdict plain settled"
 )
 AT_MOST = {
     "refuse": -1.2,
@@ -47,11 +52,11 @@ AT_MOST = {
     "offer_help": -0.3,
 }
 """Signals that the tuning halves hold too rarely, or beside too many others, to be left to them alone."""
-FREE_BY_KIND = frozenset("objection condemn harm".split())
+FREE_BY_KIND = word_set("objection condemn harm")
 
 
 def feature_names() -> list[str]:
-    names = [f"{signal.name}{place}" for place in ("", ".first", ".last") for signal in SIGNALS]
+    names = [f"{signal.name}{place}" for place in ("", ".first", ".last") for signal in load_signals()]
     return [*names, "plain.count", "plain.share", "settled.count", "settled.share"]
 
 

@@ -41,7 +41,8 @@ OTHER_READINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "lean as Y": ("gold_valuebench", {"commit": "Y", "hedge": "N", "lean": "Y"}),
 }
 NAIVE_REFUSAL = re.compile(
-    r"\b(?:I'm sorry|I am sorry|I apologi[sz]e|I can(?:'t|not)|I won't|I am unable|I'm unable|I'm not able|as an AI|"
+    r"\b(?:I'm sorry|I am sorry|I apologi[sz]e|I can(?:'t|not)|I won't|I am unable|I'm unable|I'm not"
+    r" able|as an AI|"
     r"I must decline|not appropriate)\b",
     re.IGNORECASE,
 )
@@ -118,7 +119,8 @@ def describe(title: str, rows: Sequence[GoldRow], verdicts: Sequence[str | None]
     low, high = interval([row.prompt for row, _ in both], truth, found)
     base = float(truth.mean())
     return (
-        f"| {title} | {len(both)} | {missing} | {base:.2f} | {max(base, 1 - base):.2f} | {kappa(truth, naive):.2f} "
+        f"| {title} | {len(both)} | {missing} | {base:.2f} | {max(base, 1 - base):.2f} |"
+        f" {kappa(truth, naive):.2f} "
         f"| {np.mean(truth == found):.2f} | **{kappa(truth, found):.2f}** [{low:.2f}, {high:.2f}] |"
     )
 
@@ -136,7 +138,8 @@ def main() -> int:
         print(f"skipped: the gold sets are not there ({DATA.name}/)")
         return 0
     print(
-        "| set, half | n | missing | share Y | majority accuracy (kappa 0) | kappa of a refusal regex | accuracy | kappa [95 %] |"
+        "| set, half | n | missing | share Y | majority accuracy (kappa 0) | kappa of a refusal regex |"
+        " accuracy | kappa [95 %] |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name in GOLD_SETS:

@@ -3,7 +3,8 @@
     python benchmarks/judge_speed.py
 
 Records are made from the project's own prompt bank: 10 answers each, put together from hedging and
-committing sentences with a fixed seed, about 120 to 4,000 characters long. One process, one thread.
+committing sentences with a fixed seed, 2 to 30 sentences long. The figure is CPU time of one thread, the
+best of a few passes, since the machine may be shared.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from prefbench.judges.lexical import LexicalJudge
 from prefbench.records import Response, ResponseRecord
 
 SEED = 20_260
-RECORDS = 1_500
+RECORDS = 500
 SAMPLES = 10
+PASSES = 5
 LENGTHS = (2, 4, 6, 10, 16, 30)  # sentences an answer
 SENTENCES = (
     "As an AI language model, I don't have personal preferences or feelings about this.",
@@ -72,15 +74,22 @@ def main() -> None:
     responses = RECORDS * SAMPLES
     judge = LexicalJudge()
     list(judge.judge(records[:20]))
+    seconds = min(time_pass(judge, records) for _ in range(PASSES))
+    print(
+        f"{responses} responses, mean {characters / responses:.0f} characters; best of {PASSES} passes, one core"
+    )
+    print(f"{responses / seconds:,.0f} responses/s, {RECORDS / seconds:,.0f} records/s")
+    print(f"{1e3 * seconds / RECORDS:.2f} ms of CPU a record of {SAMPLES} responses")
+
+
+def time_pass(judge: LexicalJudge, records: list[ResponseRecord]) -> float:
+    """Return the CPU seconds that judging all records takes."""
     start = time.process_time()
     judged = sum(len(judgement.verdicts) for judgement in judge.judge(records))
     seconds = time.process_time() - start
-    print(
-        f"{judged} responses, mean {characters / responses:.0f} characters, {seconds:.2f} s of CPU on one core"
-    )
-    print(
-        f"{responses / seconds:,.0f} responses/s, {RECORDS / seconds:,.0f} records/s, {1e3 * seconds / RECORDS:.2f} ms a record"
-    )
+    if judged != RECORDS * SAMPLES:
+        raise RuntimeError(f"{judged} responses were judged, not {RECORDS * SAMPLES}")
+    return seconds
 
 
 if __name__ == "__main__":

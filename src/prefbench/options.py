@@ -11,6 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a list that is written as one text."""
+    return frozenset(text.split())
+
+
 CHOICE_FORMATS = ("binary_choice", "quad_choice", "ranking")
 _LONGEST_OPTION = 300  # characters; what is longer is a passage that happened to split, not an option
 _LONGEST_PROMPT = 20_000
@@ -18,12 +24,14 @@ _LONGEST_PROMPT = 20_000
 _STRAIGHT = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "–": "-", "—": "-"})
 _MARKDOWN = re.compile(r"\*\*|__|`|^#{1,6} ", re.MULTILINE)
 _MARKER = re.compile(
-    r"(?:(?<=\s)|(?<=[,;:?])|^)(?:\*\*)?(?:[Oo]ption )?(?:\(([A-Za-z]|\d)\)|([A-Za-z]|\d)(?:[):]|\.(?=\s)))(?:\*\*)?\s*",
+    r"(?:(?<=\s)|(?<=[,;:?])|^)(?:\*\*)?(?:[Oo]ption )?(?:\(([A-Za-z]|\d)\)|([A-Za-z]|\d)(?:[):]"
+    r"|\.(?=\s)))(?:\*\*)?\s*",
     re.MULTILINE,
 )
 _BULLET = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
 _OR = re.compile(
-    r",?\s+(?:or|vs\.?|versus)\s+(?:else\s+)?(?:would you (?:rather|prefer(?: to)?)\s+|do you (?:prefer|like)\s+)?",
+    r",?\s+(?:or|vs\.?|versus)\s+(?:else\s+)?(?:would you (?:rather|prefer(?: to)?)\s+|do you"
+    r" (?:prefer|like)\s+)?",
     re.IGNORECASE,
 )
 _COMMA = re.compile(r"\s*[,;]\s+(?:(?:and|or)\s+)?", re.IGNORECASE)
@@ -33,11 +41,13 @@ _EDGES = " \t\n,;:.?!\"'-"
 _SLASH = re.compile(r"\s+/\s+|(?<=\w)/(?=\w)")
 _BETWEEN = re.compile(r"\b(?:between|out of)\s+(.+?)(?:[?,:;]|$)", re.IGNORECASE)
 _RANK = re.compile(
-    r"^.*?\b(?:rank|order|sort|arrange|list|prioriti[sz]e|rate)\s+(?:the following(?: \w+)?|these(?: \w+)?)?\s*",
+    r"^.*?\b(?:rank|order|sort|arrange|list|prioriti[sz]e|rate)\s+(?:the following(?: \w+)?|these(?:"
+    r" \w+)?)?\s*",
     re.IGNORECASE,
 )
 _RANK_TAIL = re.compile(
-    r"\s+(?:from (?:most|least|best|worst|highest|lowest|favou?rite|first|greatest|strongest)\b|in (?:order|terms)\b|in your\b|by\b|"
+    r"\s+(?:from (?:most|least|best|worst|highest|lowest|favou?rite|first|greatest|strongest)\b|in"
+    r" (?:order|terms)\b|in your\b|by\b|"
     r"according to\b|starting with\b|with the (?:most|best)\b).*$",
     re.IGNORECASE,
 )
@@ -45,10 +55,11 @@ _HEAD = re.compile(
     r"""^(?:.*[,:]\s+)?(?:so,?\s+)?(?:and\s+)?
     (?:
       (?:would|do|did|could|can|will|should|must|might|are|were|is|was)\s+(?:you|one|we|people|someone|a\ person|i)
-        (?:\s+(?:personally|generally|usually|ever|typically|honestly|tend\ to|have\ to|get\ to|like\ to|want\ to|say(?:\ that)?))*
-        \s+(?:rather|sooner|prefer|choose|pick|select|favou?r|like|love|enjoy|value|want|take|trust|admire|side\ with|go\ (?:with|for)
-          |lean\ (?:more\ )?towards?|(?:more\ )?drawn\ (?:more\ )?(?:to|towards?)|more\ of|opt\ for|vote\ for|find|think|believe
-          |consider|(?:more\ )?(?:inclined|likely|willing)\ (?:to|towards?))
+        (?:\s+(?:personally|generally|usually|ever|typically|honestly|tend\ to|have\ to|get\ to|like\ to|want\ to
+          |say(?:\ that)?))*
+        \s+(?:rather|sooner|prefer|choose|pick|select|favou?r|like|love|enjoy|value|want|take|trust|admire
+          |side\ with|go\ (?:with|for)|lean\ (?:more\ )?towards?|(?:more\ )?drawn\ (?:more\ )?(?:to|towards?)
+          |more\ of|opt\ for|vote\ for|find|think|believe|consider|(?:more\ )?(?:inclined|likely|willing)\ (?:to|towards?))
         (?:\s+(?:having|to\ have|more))?(?=\s)
       | (?:would|will)\s+it\s+be\s+(?:\w+\s+){1,4}?(?=to\s)
       | (?:is|was|are)\s+(?:it|there)\s+(?:\w+\s+){1,5}?(?=to\s|in\s|for\s|when\s)
@@ -58,7 +69,8 @@ _HEAD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BARE_VERB = re.compile(
-    r"^(?:.*,\s+)?(?:is|are|was|were|does|do|has|have|should|would|can|could|will)\s+(?:(?:you|it|we|one|they)\s+)?",
+    r"^(?:.*,\s+)?(?:is|are|was|were|does|do|has|have|should|would|can|could|will)\s+(?:(?:you|it|we"
+    r"|one|they)\s+)?",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
@@ -71,11 +83,15 @@ _SHARED_TAIL = re.compile(r"\s(?:when|if|whenever|where|while|because)\s[^,]*$",
 _AT_LEAD = 1.0  # how much the end of a known lead-in ("would you rather") speaks for a start there
 _AT_BARE_VERB = 0.4  # after "would you", a verb may still come before the options
 _WORD_CLASSES = {
-    "determiner": frozenset(
-        ["a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "your", "my", "its", "their", "his", "her", "our", "this", "that", "these", "those", "many", "few", "some", "several", "twenty", "hundred", "dozen", "both", "each", "every", "no", "any", "much", "more", "less", "fewer"]
+    "determiner": word_set(
+        "a an the one two three four five six seven eight nine ten your my its their his her our this"
+        " that these those many few some several twenty hundred dozen both each every no any much more"
+        " less fewer"
     ),
-    "preposition": frozenset(
-        ["in", "on", "at", "by", "for", "with", "without", "from", "of", "to", "as", "into", "over", "under", "through", "between", "among", "about", "after", "before", "during", "until", "beside", "behind", "near", "across", "inside", "outside", "above", "below", "along", "against", "around", "past", "toward", "towards", "within", "off", "up", "down", "alone"]
+    "preposition": word_set(
+        "in on at by for with without from of to as into over under through between among about after"
+        " before during until beside behind near across inside outside above below along against around"
+        " past toward towards within off up down alone"
     ),
     "clause": frozenset(("that", "who", "which", "when", "where", "what", "how", "why", "whether")),
 }
@@ -87,7 +103,8 @@ _ASKED = re.compile(
 )
 _THIRD_PERSON = re.compile(r"(?:^|[,:.]\s+)(?:do|does|is|are)\s+(?!you\b)[^,:]*$", re.IGNORECASE)
 _THIRD_PERSON_TAIL = re.compile(
-    r"\s+(?:\w+\s+you\b|(?:\w+\s+)?your\s+(?:favou?rite|vote|choice|pick|heart)\b|(?:make|seem|look|sound|appeal)\s).*$",
+    r"\s+(?:\w+\s+you\b|(?:\w+\s+)?your\s+(?:favou?rite|vote|choice|pick|heart)\b|(?:make|seem|look"
+    r"|sound|appeal)\s).*$",
     re.IGNORECASE,
 )
 _CAPITALISED = re.compile(r"(?!I\b)[A-Z](?:[a-z]|\s)")

@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
-from prefbench.options import normalise_choice
+from prefbench.options import normalise_choice, word_set
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[^\w\s\x00-\x7f]")  # signs outside ASCII (emoji) count as words
 _THINKING = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _LONGEST_TEXT = 4_000  # characters read of each text
-_FUNCTION_WORDS = frozenset(
-    "a an the and or but nor so yet of in on at to for with by from as into over under about between through during than then"
-    " that this these those it its is are was were be been being am do does did have has had having will would can could should"
-    " may might must shall not no i me my mine we our us you your yours he him his she her they them their who whom which what"
-    " when where why how if because while there here also just very more most such only own same too all any both each few some"
-    " other one i'm i'd i've it's that's there's don't can't".split()
+_FUNCTION_WORDS = word_set(
+    "a an the and or but nor so yet of in on at to for with by from as into over under about between"
+    " through during than then that this these those it its is are was were be been being am do does"
+    " did have has had having will would can could should may might must shall not no i me my mine we"
+    " our us you your yours he him his she her they them their who whom which what when where why how"
+    " if because while there here also just very more most such only own same too all any both each"
+    " few some other one i'm i'd i've it's that's there's don't can't"
 )
 
 

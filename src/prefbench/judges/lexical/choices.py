@@ -7,22 +7,26 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from prefbench.judges.lexical.clauses import NEITHER, Event, Strength, read_clause, split_clauses
-from prefbench.judges.lexical.mentions import OptionWords
+from prefbench.judges.lexical.mentions import OptionWords, may_mention
 from prefbench.judges.lexical.signals import Sentence
 
 Outcome = Literal["chosen", "conditional", "retracted", "both", "neither", "undecided"]
 
 _RETRACTION = re.compile(
-    r"\b(?:on second thought|take (?:that|it) back|changed? my mind|scratch that|never ?mind|i retract|let me reconsider"
+    r"\b(?:on second thought|take (?:that|it) back|changed? my mind|scratch that|never ?mind|i retract"
+    r"|let me reconsider"
     r"|actually,? (?:i (?:can not|do not|am not|could not)|no\b|neither|it depends|both)"
-    r"|(?:in the end|ultimately|then again|honestly),? i (?:really |just |still )?(?:can not|could not|do not) (?:\w+ )?"
+    r"|(?:in the end|ultimately|then again|honestly),? i (?:really |just |still )?(?:can not|could not"
+    r"|do not) (?:\w+ )?"
     r"(?:choose|decide|pick|say|know|prefer|have))"
 )
 _BOTH = re.compile(r"\b(?:both|equally|all (?:four|three|of them)|either (?:one|is|can))\b")
 _DISCLAIMING = re.compile(
     r"\b(?:as an? (?:\w+ ){0,2}?(?:ai|language model|assistant)\b"
-    r"|i (?:do not|can not|am not able to) (?:\w+ ){0,3}?(?:have|hold|experience|feel|taste|drink|eat|possess|form|see|express|choose)"
-    r"|some (?:people|would|may|might)|many (?:people|would|find)|subjective|depends|up to you|personal (?:preference|taste|choice))"
+    r"|i (?:do not|can not|am not able to) (?:\w+ ){0,3}?(?:have|hold|experience|feel|taste|drink|eat"
+    r"|possess|form|see|express|choose)"
+    r"|some (?:people|would|may|might)|many (?:people|would|find)|subjective|depends|up to you"
+    r"|personal (?:preference|taste|choice))"
 )
 
 
@@ -42,7 +46,11 @@ def find_choice(sentences: Sequence[Sentence], options: OptionWords) -> Choice:
     mentioned: set[int] = set()
     kept_from = 0
     for number, sentence in enumerate(sentences):
-        if sentence.text.endswith("?") and number:
+        if number and sentence.text.endswith("?"):
+            continue
+        if not may_mention(sentence.text, options):
+            if events and _RETRACTION.search(sentence.text):
+                kept_from = len(events)
             continue
         for clause in split_clauses(sentence.text):
             if events and _RETRACTION.search(clause):
@@ -51,19 +59,7 @@ def find_choice(sentences: Sequence[Sentence], options: OptionWords) -> Choice:
             mentioned |= named
             if event is not None:
                 events.append(event)
-    return (
-        _settle(events, kept_from, sentences)._replace(mentioned=frozenset(mentioned))
-        if mentioned or events
-        else (
-            Choice(
-                "neither"
-                if _opens_with(NEITHER, sentences)
-                else "both"
-                if _opens_with(_BOTH, sentences)
-                else "undecided"
-            )
-        )
-    )
+    return _settle(events, kept_from, sentences)._replace(mentioned=frozenset(mentioned))
 
 
 def _opens_with(pattern: re.Pattern[str], sentences: Sequence[Sentence]) -> bool:

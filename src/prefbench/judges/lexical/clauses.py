@@ -5,35 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from prefbench.judges.lexical.mentions import Mention, OptionWords, find_mentions, pointed_option, words_of
+from prefbench.options import word_set
 
 _ADVERBS = r"(?: \w+){0,4}?"
 _JOINT = re.compile(
-    r"(?:,|;|:| -+| —)?\s+(?=(?:but|because|since|though|although|while|whereas|yet|however)\b)|[;:]\s+|\s+[—–-]+\s+|—"
+    r"(?:,|;|:| -+| —)?\s+(?=(?:but|because|since|though|although|while|whereas|yet|however)\b)"
+    r"|[;:]\s+|\s+[—–-]+\s+|—"
 )
 _GRANTING = re.compile(
     r"^(?:and )?(?:while|although|though|even though|as much as|despite|whereas|much as|granted)\b"
 )
 _FIRST_PERSON = re.compile(
-    rf"\b(?:i|we|me)\b{_ADVERBS} (?:prefer|choose|chose|choosing|pick|picked|select|go with|go for|opt|favor|lean|leaning|vote|rather"
-    r"|love|adore|admire|like|enjoy|want|take|find|found|think|believe|feel|say|argue|side|reach|drawn|gravitate|cherish|value"
+    rf"\b(?:i|we|me)\b{_ADVERBS} (?:prefer|choose|chose|choosing|pick|picked|select|go with|go for|opt"
+    rf"|favor|lean|leaning|vote|rather"
+    r"|love|adore|admire|like|enjoy|want|take|find|found|think|believe|feel|say|argue|side|reach|drawn"
+    r"|gravitate|cherish|value"
     r"|crown|settle|rank|call)\b"
-    r"|\bmy (?:\w+ )?(?:choice|pick|answer|preference|favorite|vote|heart|money|winner|verdict|inclination|ranking|top)\b"
-    r"|\b(?:gets|get|has|have|wins) my\b|\b(?:for|to|with) me\b|\bin my (?:opinion|view|book|eyes)\b|\bgive me\b|^personally\b"
+    r"|\bmy (?:\w+ )?(?:choice|pick|answer|preference|favorite|vote|heart|money|winner|verdict"
+    r"|inclination|ranking|top)\b"
+    r"|\b(?:gets|get|has|have|wins) my\b|\b(?:for|to|with) me\b|\bin my (?:opinion|view|book|eyes)\b"
+    r"|\bgive me\b|^personally\b"
 )
 _COMPARISON = re.compile(
-    r"\b(?:wins?|winner|hands down|edges? out|outweighs?|prevails?|takes? (?:precedence|priority)|comes? first"
+    r"\b(?:wins?|winner|hands down|edges? out|outweighs?|prevails?|takes? (?:precedence|priority)"
+    r"|comes? first"
     r"|without (?:a )?(?:doubt|question)|(?:matters?|deserves?) (?:\w+ )?more|every time|any day|no contest"
-    r"|the (?:answer|better|best|superior|right|clear) (?:\w+ )?(?:is|choice|option|one|answer)|definitely|absolutely|certainly"
+    r"|the (?:answer|better|best|superior|right|clear) (?:\w+ )?(?:is|choice|option|one|answer)"
+    r"|definitely|absolutely|certainly"
     r"|should (?:come|take|be|win|prevail|give|have|choose|prioriti[sz]e)"
     r"|(?:is|are|feels?|seems?|sounds?|strikes?|has|offers?|carr(?:y|ies)) (?:\w+ ){0,2}?"
-    r"(?:more|better|best|most|superior|preferable|(?!(?:over|under|other|rather|either|water|winter|summer)\b)\w{3,}(?:er|est)))\b"
+    r"(?:more|better|best|most|superior|preferable|(?!(?:over|under|other|rather|either|water|winter"
+    r"|summer)\b)\w{3,}(?:er|est)))\b"
 )
-_REJECTING = frozenset(
-    "over than not versus vs unlike without never less neither nor besides against".split()
-)
+_REJECTING = word_set("over than not versus vs unlike without never less neither nor besides against")
 _NEGATIONS = frozenset(("not", "never"))
 _REJECTING_PAIRS = frozenset(
     tuple(pair.split())
@@ -55,23 +63,29 @@ _WORSE = re.compile(
     r"|\b(?:can|does|do|could) not (?:\w+ )?(?:match|compare|rival|beat|compete)\b"
 )
 _OTHERS = re.compile(
-    r"\b(?:some|others|other people|many|people|someone|anyone|those who|they|critics|fans|individuals|you|your|if|whether"
+    r"\b(?:some|others|other people|many|people|someone|anyone|those who|they|critics|fans|individuals"
+    r"|you|your|if|whether"
     r"|depend(?:s|ing)?|either|both)\b"
 )
 _CONDITION = re.compile(
-    r"\b(?:if|otherwise|when|unless|depending|for (?:those|people|someone)|in (?:a |some )?(?:situations?|cases?|contexts?|moods?))\b"
-    r"(?! (?:(?:i|we) (?:had|have|were|was|must|could|am)|forced|pressed|pushed|asked|it (?:were|was|came))\b)"
+    r"\b(?:if|otherwise|when|unless|depending|for (?:those|people|someone)|in (?:a |some"
+    r" )?(?:situations?|cases?|contexts?|moods?))\b"
+    r"(?! (?:(?:i|we) (?:had|have|were|was|must|could|am)|forced|pressed|pushed|asked|it (?:were|was"
+    r"|came))\b)"
 )
 _IF_PRESSED = re.compile(r"\bif (?:i|we|forced|pressed|pushed|asked|it)\b")
 _UNDECIDED = re.compile(
-    r"\b(?:can not|could not|unable to|hard to|difficult to|impossible to|do not|would not|not (?:going|able) to|refuse to"
-    r"|hesitate to) (?:\w+ ){0,2}?(?:choose|pick|decide|rank|say (?:which|that)|select|have (?:\w+ ){0,2}?(?:preferences?|favorites?)"
+    r"\b(?:can not|could not|unable to|hard to|difficult to|impossible to|do not|would not|not"
+    r" (?:going|able) to|refuse to"
+    r"|hesitate to) (?:\w+ ){0,2}?(?:choose|pick|decide|rank|say (?:which|that)|select|have (?:\w+"
+    r" ){0,2}?(?:preferences?|favorites?)"
     r"|compare|declare)\b|\bno (?:\w+ )?(?:preference|favorite|winner|clear|right answer|single)\b"
 )
 _BOTH = re.compile(r"\b(?:both|equally|each|all (?:four|three|of them)|either|as much as|tie|two sides)\b")
 NEITHER = re.compile(r"\bneither\b|\bnone of (?:them|these|the)\b")
+_SPEAKER = frozenset(("i", "we", "me", "my", "personally"))
+_NEGATING = word_set("not no less neither none unable hard difficult impossible refuse hesitate")
 _FRAGMENT_SLACK = 6  # words beside the option in an opening that only names it
-_REPEATED = 2
 
 
 class Strength(IntEnum):
@@ -109,39 +123,38 @@ def read_clause(clause: str, options: OptionWords, *, opening: bool) -> tuple[Ev
     """Return the option that a clause puts forward, if any, and all options that it names."""
     words = words_of(clause)
     mentions = find_mentions(words, options)
-    return _event(clause, words, mentions, options=options, opening=opening), {
-        item.option for item in mentions
-    }
-
-
-def _event(
-    clause: str, words: Sequence[str], mentions: Sequence[Mention], *, options: OptionWords, opening: bool
-) -> Event | None:
-    first_person = _FIRST_PERSON.search(clause) is not None
+    pointed = None if mentions else pointed_option(clause, options)
+    if not mentions and pointed is None:
+        return None, set()
+    named = {mention.option for mention in mentions}
+    used = frozenset(words)
+    first_person = not _SPEAKER.isdisjoint(used) and _FIRST_PERSON.search(clause) is not None
     to_others = _OTHERS.search(clause) is not None and not _IF_PRESSED.search(clause)
-    if mentions and _WORSE.search(clause) and (first_person or not to_others):
-        return _better_of(mentions, options)
-    if _GRANTING.match(clause) or _UNDECIDED.search(clause) or NEITHER.search(clause):
-        return None
-    asserted = _asserted(clause, words, mentions)
+    negates = not _NEGATING.isdisjoint(used)
+    if mentions and negates and _WORSE.search(clause) and (first_person or not to_others):
+        return _better_of(mentions), named
+    if _GRANTING.match(clause) or (negates and (_UNDECIDED.search(clause) or NEITHER.search(clause))):
+        return None, named
+    asserted = _asserted(clause, words, mentions) if pointed is None else [pointed]
     if not asserted:
-        pointed = pointed_option(clause, options)
-        if pointed is None:
-            return _other_of_two(mentions, options) if first_person else None
-        asserted = [pointed]
-    if len(asserted) == options.count or (len(asserted) > 1 and (_BOTH.search(clause) or not first_person)):
-        return None
+        return (_other_of_two(mentions, options) if first_person else None), named
+    if len(asserted) > 1 and (len(asserted) == options.size or _BOTH.search(clause) or not first_person):
+        return None, named
+    named_words = sum(mention.end - mention.start for mention in mentions)
+    bare = opening and len(words) <= named_words + _FRAGMENT_SLACK
+    return _weigh(clause, asserted[0], first_person=first_person, to_others=to_others, bare=bare), named
+
+
+def _weigh(clause: str, option: int, *, first_person: bool, to_others: bool, bare: bool) -> Event | None:
+    """Return how clearly a clause that speaks for one option chooses it."""
     conditional = _CONDITION.search(clause) is not None
     if first_person:
-        return Event(asserted[0], Strength.CHOSEN, conditional)
+        return Event(option, Strength.CHOSEN, conditional)
     if to_others:
-        return Event(asserted[0], Strength.NAMED, conditional=True) if conditional else None
-    named_words = sum(mention.end - mention.start for mention in mentions)
-    if opening and len(words) <= named_words + _FRAGMENT_SLACK:
-        return Event(asserted[0], Strength.CHOSEN, conditional)
-    return Event(
-        asserted[0], Strength.COMPARED if _COMPARISON.search(clause) else Strength.NAMED, conditional
-    )
+        return Event(option, Strength.NAMED, conditional) if conditional else None
+    if bare:
+        return Event(option, Strength.CHOSEN, conditional)
+    return Event(option, Strength.COMPARED if _COMPARISON.search(clause) else Strength.NAMED, conditional)
 
 
 def _asserted(clause: str, words: Sequence[str], mentions: Sequence[Mention]) -> list[int]:
@@ -154,7 +167,7 @@ def _asserted(clause: str, words: Sequence[str], mentions: Sequence[Mention]) ->
             return []
         rejected = [not item for item in rejected]
     kept = [mention.option for mention, out in zip(mentions, rejected, strict=True) if not out]
-    if len(mentions) == _REPEATED and len(set(kept)) == _REPEATED and _prefers_to(words, mentions):
+    if len(mentions) == 2 and len(set(kept)) == 2 and _prefers_to(words, mentions):
         kept = kept[:1]
     return list(dict.fromkeys(kept))
 
@@ -168,22 +181,20 @@ def _prefers_to(words: Sequence[str], mentions: Sequence[Mention]) -> bool:
 def _rejected(words: Sequence[str], mention: Mention, signs: frozenset[str]) -> bool:
     """Whether a mention is what something else is preferred to, or is negated."""
     before = list(words[max(0, mention.start - 4) : mention.start])
-    if any(pair in _REJECTING_PAIRS for pair in zip(before, before[1:], strict=False)):
+    if any(pair in _REJECTING_PAIRS for pair in pairwise(before)):
         return True
     return any(word in signs for word in before[-3:])
 
 
-def _better_of(mentions: Sequence[Mention], options: OptionWords) -> Event | None:
+def _better_of(mentions: Sequence[Mention]) -> Event | None:
     """Read "tea is not as good as coffee": the last named is the better one."""
     named = list(dict.fromkeys(mention.option for mention in mentions))
-    if len(named) == _REPEATED:
-        return Event(named[1], Strength.CHOSEN)
-    return None
+    return Event(named[1], Strength.CHOSEN) if len(named) == 2 else None
 
 
 def _other_of_two(mentions: Sequence[Mention], options: OptionWords) -> Event | None:
     """Read "I'd take it over coffee" and "I would never pick coffee": of two options the other is chosen."""
     named = {mention.option for mention in mentions}
-    if options.count == _REPEATED and len(named) == 1:
+    if options.size == 2 and len(named) == 1:
         return Event(1 - named.pop(), Strength.CHOSEN)
     return None

@@ -8,15 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefbench.judges.lexical.signals import Sentence, signals_in
+from prefbench.options import word_set
 
-REFUSING = frozenset(
-    "refuse refuse_clipped apology objection policy self_ai disclaim no_opinion offer_help condemn false_premise neutral instead"
-    " seek_help".split()
+REFUSING = word_set(
+    "refuse refuse_clipped apology objection policy self_ai disclaim no_opinion offer_help condemn"
+    " false_premise neutral instead seek_help"
 )
 """Signals of an answer that declines, or of the moral that comes with declining."""
-DEFERRING = frozenset("depends no_single up_to your_case ask_back conditional".split())
+DEFERRING = frozenset(["depends", "no_single", "up_to", "your_case", "ask_back", "conditional"])
 BALANCING = frozenset(
-    "balance both not_sole some_say pros_cons also_important permissive contrast concede".split()
+    [
+        "balance",
+        "both",
+        "not_sole",
+        "some_say",
+        "pros_cons",
+        "also_important",
+        "permissive",
+        "contrast",
+        "concede",
+    ]
 )
 
 

@@ -7,19 +7,25 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from prefbench.options import word_set
+
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
-_EMPTY_WORDS = frozenset(
-    "a an the and or of in on at to for with by from as that which who whose what when where how than then it its is are was"
-    " were be been being this these those your you my me i we our us one ones some any all more most less very so if not no do"
-    " does did has have had having but about into over under out up down off there their they them he she his her can could"
-    " would should will may might must"
-    " choose choice prefer say think find make take get give go want like better best best good thing something option".split()
+_EMPTY_WORDS = word_set(
+    "a an the and or of in on at to for with by from as that which who whose what when where how than"
+    " then it its is are was were be been being this these those your you my me i we our us one ones"
+    " some any all more most less very so if not no do does did has have had having but about into"
+    " over under out up down off there their they them he she his her can could would should will may"
+    " might must choose choice prefer say think find make take get give go want like better best best"
+    " good thing something option"
 )
 _ENDINGS = ("ness", "ful", "ing", "ies", "ity", "ed", "ly", "es", "s", "y", "i", "e")
 _SHORTEST_STEM = 3
+_LABELLED_LENGTH = 80  # characters of a sentence up to which a lone letter is looked for
+_POINTING = ("former", "latter", "first", "second", "third", "fourth", "last", "option", "choice", "answer")
 _POSITIONS = {"former": 0, "first": 0, "latter": -1, "second": 1, "third": 2, "fourth": 3, "last": -1}
 _POINTED = re.compile(
-    r"(?:\bthe (former|latter)|\b(?:the |choose |pick )(first|second|third|fourth|last)(?: (?:one|option|choice|of)\b|(?=[.,!]|$))"
+    r"(?:\bthe (former|latter)|\b(?:the |choose |pick )(first|second|third|fourth|last)(?: (?:one"
+    r"|option|choice|of)\b|(?=[.,!]|$))"
     r"|\b(?:option|choice|answer(?: is)?:?) \(?([a-z]|\d)\b\)?|^\(?([a-z]|\d)\)?(?:[.):,]|$)|\(([a-z]|\d)\)"
     r"|\b(?:choose|pick|select|go with|prefer|say|is) \(?([b-z]|\d|a(?=[.,!:;)]|$))\b)"
 )
@@ -38,8 +44,10 @@ class OptionWords(NamedTuple):
 
     option_of: dict[str, int]
     phrases: tuple[tuple[str, ...], ...]
+    by_phrase: tuple[int, ...]
+    """The options that no single word tells apart from the others."""
     labels: tuple[str, ...]
-    count: int
+    size: int
 
 
 def words_of(text: str) -> list[str]:
@@ -65,6 +73,9 @@ def stem(word: str) -> str:
     return word if short in _EMPTY_WORDS else short
 
 
+_EMPTY_STEMS = frozenset(map(stem, _EMPTY_WORDS)) | _EMPTY_WORDS
+
+
 @lru_cache(maxsize=4096)
 def option_words(options: tuple[str, ...], labels: tuple[str, ...] = ()) -> OptionWords:
     """Prepare the options of one prompt for `find_mentions`."""
@@ -75,20 +86,19 @@ def option_words(options: tuple[str, ...], labels: tuple[str, ...] = ()) -> Opti
         for word in set(phrase):
             if option_of.setdefault(word, number) != number:
                 shared.add(word)
-    telling = {
-        word: number for word, number in option_of.items() if word not in shared and not _is_empty(word)
-    }
+    telling = {word: number for word, number in option_of.items() if word not in shared | _EMPTY_STEMS}
     for number, phrase in enumerate(phrases):
-        if number not in telling.values():
-            telling.update({word: number for word in phrase if word not in shared and len(phrase) == 1})
-    return OptionWords(telling, phrases, tuple(label.lower() for label in labels), len(options))
+        if len(phrase) == 1 and phrase[0] not in shared:
+            telling[phrase[0]] = number
+    by_phrase = tuple(number for number in range(len(options)) if number not in telling.values())
+    return OptionWords(telling, phrases, by_phrase, tuple(label.lower() for label in labels), len(options))
 
 
-def _is_empty(word: str) -> bool:
-    return word in _EMPTY_WORDS or word in _EMPTY_STEMS
-
-
-_EMPTY_STEMS = frozenset(stem(word) for word in _EMPTY_WORDS)
+def may_mention(text: str, options: OptionWords) -> bool:
+    """Whether a sentence can name an option at all: cheap, and never wrong about a no (a stem is a beginning)."""
+    if options.by_phrase or (options.labels and len(text) <= _LABELLED_LENGTH):
+        return True
+    return any(word in text for word in options.option_of) or any(word in text for word in _POINTING)
 
 
 def find_mentions(words: Sequence[str], options: OptionWords) -> list[Mention]:
@@ -102,15 +112,16 @@ def find_mentions(words: Sequence[str], options: OptionWords) -> list[Mention]:
             found[-1] = found[-1]._replace(end=position + 1)
         else:
             found.append(Mention(number, position, position + 1))
-    return found or _find_phrases([stem(word) for word in words], options)
+    if found or not options.by_phrase:
+        return found
+    return _find_phrases([stem(word) for word in words], options)
 
 
 def _find_phrases(stems: Sequence[str], options: OptionWords) -> list[Mention]:
     """Find options that no single word tells apart ("with notes", "without notes") as whole phrases."""
     found = []
-    for number, phrase in enumerate(options.phrases):
-        if number in options.option_of.values() or not phrase:
-            continue
+    for number in options.by_phrase:
+        phrase = options.phrases[number]
         for start in range(len(stems) - len(phrase) + 1):
             if tuple(stems[start : start + len(phrase)]) == phrase:
                 found.append(Mention(number, start, start + len(phrase)))
@@ -126,7 +137,7 @@ def pointed_option(text: str, options: OptionWords) -> int | None:
     position = match[1] or match[2]
     if position:
         number = _POSITIONS[position]
-        number = number if number >= 0 else options.count - 1
-        return number if number < options.count else None
+        number = number if number >= 0 else options.size - 1
+        return number if number < options.size else None
     label = match[3] or match[4] or match[5] or match[6]
     return options.labels.index(label) if label in options.labels else None

@@ -6,49 +6,83 @@ import re
 from collections.abc import Sequence
 
 from prefbench.judges.lexical.signals import Sentence
+from prefbench.options import word_set
 
 _VERB = (
-    r"(?:prefer|choose|chose|pick|select|go with|go for|opt for|opt to|favor|love|adore|admire|cherish|enjoy|like|be|have to say"
-    r"|vote for|rather|lean (?:more )?towards?|lean (?:more )?to|side with|start with|work on|talk about|explore|gravitate (?:more )?towards?|settle on|crown|call it|recommend|nominate|name|say|want)"
+    r"(?:prefer|choose|chose|pick|select|go with|go for|opt for|opt to|favor|love|adore|admire|cherish"
+    r"|enjoy|like|be|have to say"
+    r"|vote for|rather|lean (?:more )?towards?|lean (?:more )?to|side with|start with|work on|talk"
+    r" about|explore|gravitate (?:more )?towards?|settle on|crown|call it|recommend|nominate|name|say"
+    r"|want)"
 )
-_SOFT = r"(?:(?:would|will|do|am|might|may|must|have|had|to|probably|definitely|really|personally|most|especially|certainly|also|always|honestly|absolutely|particularly|likely|genuinely|deeply|truly|just|still|happily|gladly|confess|admit|say) )*"
+_SOFT = (
+    r"(?:(?:would|will|do|am|might|may|must|have|had|to|probably|definitely|really|personally|most"
+    r"|especially|certainly|also|always|honestly|absolutely|particularly|likely|genuinely|deeply|truly"
+    r"|just|still|happily|gladly|confess|admit|say) )*"
+)
 _STANCE = re.compile(
-    rf"\b(?:i {_SOFT}(?P<verb>{_VERB})|i (?:am|find myself|feel|have been|keep being) (?:\w+ )?(?P<state>drawn (?:to|toward|towards)|drawn|fascinated|captivated|inclined (?:to|towards?)|partial to|fond of|passionate about|leaning towards?|intrigued|curious about|interested in|thinking (?:a lot )?(?:about|lately)|struck by)"
-    r"|i find (?:\w+ ){0,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates|moves) me"
-    r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves|resonates with) me"
-    r"|my (?:\w+ )?(?P<mine>favorite|choice|pick|answer|preference|vote|top choice|recommendation|word|ideal|go-to)\b(?: \w+){0,4}? (?:is|would be|was|are|goes to|:))"
+    rf"\b(?:i {_SOFT}(?P<verb>{_VERB})|i (?:am|find myself|feel|have been|keep being) (?:\w+"
+    rf" )?(?P<state>drawn (?:to|toward|towards)|drawn|fascinated|captivated|inclined (?:to|towards?)"
+    rf"|partial to|fond of|passionate about|leaning towards?|intrigued|curious about|interested in"
+    rf"|thinking (?:a lot )?(?:about|lately)|struck by)"
+    r"|i find (?:\w+ ){0,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating"
+    r"|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates"
+    r"|moves) me"
+    r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves"
+    r"|resonates with) me"
+    r"|my (?:\w+ )?(?P<mine>favorite|choice|pick|answer|preference|vote|top choice|recommendation|word"
+    r"|ideal|go-to)\b(?: \w+){0,4}? (?:is|would be|was|are|goes to|:))"
 )
 _NOT_STANCE = re.compile(
-    r"\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad|want|prefer|choose|rather) (?:to (?:help|assist|know|hear|provide|offer|discuss (?:this|that) with|answer|clarify|emphasi[sz]e|point|note|remind|stress|mention|remain|stay|keep|avoid|say that i)|not\b)"
-    r"|\blet me know\b|\bif (?:i|you) (?:say|choose|prefer|want|like)\b|\bi (?:would|must|have to|want to|would like to) (?:\w+ )?(?:decline|refuse|point out|note|say (?:that )?(?:it|this|the|both|neither|there))"
-    r"|\bhave to choose\b[^,.]*$|\b(?:like|love|enjoy|prefer|choose|appreciate|value|admire) both\b|\bboth (?:are|have|of|options|sides|offer)\b|^both\b|\bneither\b|\bany of\b|\bequally\b|\bif i am (?:being )?honest, no\b"
+    r"\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad|want|prefer"
+    r"|choose|rather) (?:to (?:help|assist|know|hear|provide|offer|discuss (?:this|that) with|answer"
+    r"|clarify|emphasi[sz]e|point|note|remind|stress|mention|remain|stay|keep|avoid|say that i)|not\b)"
+    r"|\blet me know\b|\bif (?:i|you) (?:say|choose|prefer|want|like)\b|\bi (?:would|must|have to|want"
+    r" to|would like to) (?:\w+ )?(?:decline|refuse|point out|note|say (?:that )?(?:it|this|the|both"
+    r"|neither|there))"
+    r"|\bhave to choose\b[^,.]*$|\b(?:like|love|enjoy|prefer|choose|appreciate|value|admire) both\b"
+    r"|\bboth (?:are|have|of|options|sides|offer)\b|^both\b|\bneither\b|\bany of\b|\bequally\b|\bif i"
+    r" am (?:being )?honest, no\b"
 )
 _HYPOTHETICAL = re.compile(r"\bif i (?:had|have|were|was|could|must|did)\b")
 _THING = re.compile(
-    r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|pick|select|go with|go for|opt for|favou?r|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk about|work on|settle on)"
-    r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested|struck|thinking)(?: (?:lately|a lot|recently|deeply))?(?: (?:to|by|with|toward|towards|of|about|in))"
-    r"|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing) is|share (?:some|my) thoughts (?:on|about)"
-    r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?: \w+){0,4}? (?:is|would be|was|goes to)"
-    r"|(?:the )?(?:answer|best|most \w+)(?: \w+){0,4}? (?:is|would be))\s+(?:to |(?:talk about|talking about|explore|exploring|discussing|discuss|work on|choose|pick|have|be|see|study|write|create|learn|spend|dive into|say|understand|understanding|think about) |definitely |probably |without (?:a )?doubt |exploring |that of |the (?:idea|concept|world|notion) of )*(?P<thing>[^.,;:!?\n()]{2,90}(?:, [\w' -]{2,30},? and [\w' -]{2,30}?(?=[.,;:!?\n(]| -))?)",
+    r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|pick|select|go with|go for|opt for|favou?r"
+    r"|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk"
+    r" about|work on|settle on)"
+    r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested"
+    r"|struck|thinking)(?: (?:lately|a lot|recently|deeply))?(?: (?:to|by|with|toward|towards|of|about"
+    r"|in))"
+    r"|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing) is|share (?:some|my)"
+    r" thoughts (?:on|about)"
+    r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?:"
+    r" \w+){0,4}? (?:is|would be|was|goes to)"
+    r"|(?:the )?(?:answer|best|most \w+)(?: \w+){0,4}? (?:is|would be))\s+(?:to |(?:talk about|talking"
+    r" about|explore|exploring|discussing|discuss|work on|choose|pick|have|be|see|study|write|create"
+    r"|learn|spend|dive into|say|understand|understanding|think about) |definitely |probably |without"
+    r" (?:a )?doubt |exploring |that of |the (?:idea|concept|world|notion) of"
+    r" )*(?P<thing>[^.,;:!?\n()]{2,90}(?:, [\w' -]{2,30},? and [\w' -]{2,30}?(?=[.,;:!?\n(]| -))?)",
     re.IGNORECASE,
 )
 _SUPPOSING = re.compile(r"\bif I (?:could|had|were|was|have|must)\b[^,.\n]*,", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{2,60}?)\.?\*\*(?!:)")
 _BOLD_WITHIN = 400  # characters of the first line
 _THING_END = re.compile(
-    r"\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while|if|due to|thanks to|but|and i|- | - |--|—|which|who|so|every time|any day|given|with its|"
-    r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*|\s*[—–-]{1,2}\s.*|—.*",
+    r"\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while"
+    r"|if|due to|thanks to|but|and i|- | - |--|—|which|who|so|every time|any day|given|with its|"
+    r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*"
+    r"|\s*[—–-]{1,2}\s.*|—.*",
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"(?<=[.!?])\s|\n")
 _INTERJECTION = re.compile(
-    r"\b(?:question|yes|no|sure|certainly|absolutely|definitely|hmm+|oh|ah|well|wow|great|thanks?|thank you|i|you|is|are|was|this|that"
+    r"\b(?:question|yes|no|sure|certainly|absolutely|definitely|hmm+|oh|ah|well|wow|great|thanks?"
+    r"|thank you|i|you|is|are|was|this|that"
     r"|it|of course|not|hello|hi|hey|both|neither|sorry|depends)\b",
     re.IGNORECASE,
 )
 _CONTINUATION = frozenset(("and", "that", "who", "what", "how", "while", "as"))
-_POINTERS = frozenset(
-    "one it that this them these those something anything whatever you both neither either which if".split()
+_POINTERS = word_set(
+    "one it that this them these those something anything whatever you both neither either which if"
 )
 _LONGEST_THING = 8  # words
 _SHORT_ANSWER = 6  # words

@@ -9,25 +9,33 @@ from functools import lru_cache
 from prefbench.options import CHOICE_FORMATS, parse_labels, parse_options
 
 _PERSONAL = re.compile(
-    r"\b(?:(?:you|your) (?:\w+ )?(?:prefer\w*|favou?rites?)|would you|do you (?:\w+ )?(?:like|enjoy|love|find|value|think|believe|feel|consider|want)"
-    r"|you (?:(?:personally|most|really|yourself|would) )?(?:find|like|enjoy|choose|pick|want|love|admire|value)|your (?:opinion|view|choice|pick|taste)"
-    r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather|sooner))\b",
+    r"\b(?:(?:you|your) (?:\w+ )?(?:prefer\w*|favou?rites?)|would you|do you (?:\w+ )?(?:like|enjoy"
+    r"|love|find|value|think|believe|feel|consider|want)"
+    r"|you (?:(?:personally|most|really|yourself|would) )?(?:find|like|enjoy|choose|pick|want|love"
+    r"|admire|value)|your (?:opinion|view|choice|pick|taste)"
+    r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather"
+    r"|sooner))\b",
     re.IGNORECASE,
 )
 _ASKS_CHOICE = re.compile(
-    r"(?!\s*(?:what|how|why|where|when|who)\b)(?!.*\bany(?:thing|one)?\b).*\b(?:prefer|rather|sooner|which|better|worse|more|choose|pick)\b",
+    r"(?!\s*(?:what|how|why|where|when|who)\b)(?!.*\bany(?:thing|one)?\b).*\b(?:prefer|rather|sooner"
+    r"|which|better|worse|more|choose|pick)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _SERVICE = re.compile(
-    r"\s*(?:please,? |hi,? |hello,? )?(?:how|why|where|when|who|whom|write|tell|list|explain|describe|give|make|create|generate"
-    r"|compose|draft|help|show|teach|provide|translate|summari[sz]e|imagine|act|pretend|develop|design|come up"
-    r"|(?:can|could|will|would) you (?:please )?(?:\w+ )?(?:write|list|give|help|tell|make|create|show|explain|describe|provide|generate)"
+    r"\s*(?:please,? |hi,? |hello,? )?(?:how|why|where|when|who|whom|write|tell|list|explain|describe"
+    r"|give|make|create|generate"
+    r"|compose|draft|help|show|teach|provide|translate|summari[sz]e|imagine|act|pretend|develop|design"
+    r"|come up"
+    r"|(?:can|could|will|would) you (?:please )?(?:\w+ )?(?:write|list|give|help|tell|make|create|show"
+    r"|explain|describe|provide|generate)"
     r"|what(?:'s| is| are)? (?:the |some |a )?(?:\w+ )?(?:ways?|methods?|steps?|tips|strategies)\b"
     r"|what (?:does|do|did|happen|can|kind|type|steps)|i (?:want|need|would like))\b",
     re.IGNORECASE,
 )
 _JUDGEMENT = re.compile(
-    r"\s*(?:should|is|are|am|do|does|would|was|were|will|must|has|have|can|could|which|rank|order|choose|pick|name)\b"
+    r"\s*(?:should|is|are|am|do|does|would|was|were|will|must|has|have|can|could|which|rank|order"
+    r"|choose|pick|name)\b"
     r"|.*\b(?:best|better|worst|worse|more|most) (?!way|method|to\b)\w+",
     re.IGNORECASE,
 )

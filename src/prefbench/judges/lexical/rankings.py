@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from prefbench.judges.lexical.mentions import OptionWords, find_mentions, words_of
+from prefbench.judges.lexical.mentions import OptionWords, find_mentions, stem, words_of
 
 _NUMBERED = re.compile(r"^\s*(?:#|no\.? ?)?(\d{1,2})[.):\-]?(?:st|nd|rd|th)?[.):]?\s+(.+)$", re.MULTILINE)
 _BULLETED = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
-_CHAIN = re.compile(r"[^\n]*\S\s*(?:>|→|≻|->)\s*\S[^\n]*")
-_CHAIN_SIGN = re.compile(r"\s*(?:>|→|≻|->)\s*")
+_CHAIN_SIGN = re.compile(r"->|[>→≻]")
 _NO_ORDER = re.compile(
-    r"\b(?:no particular order|not (?:a |in any )?(?:rank|order)|random order|alphabetical|equally|all equal)",
+    r"\b(?:no particular order|not (?:a |in any )?(?:rank|order)|random order|alphabetical|equally|all"
+    r" equal)",
     re.IGNORECASE,
 )
 _UNRANKED = re.compile(
-    r"\b(?:some|others|different people|might|may|depends?|each|all|both|equally|can not|do not|could|any|you|your)\b|\?$"
+    r"\b(?:some|others|different people|might|may|depends?|each|all|both|equally|can not|do not|could"
+    r"|any|you|your)\b|\?$"
 )
 _ORDINAL = re.compile(r"\b(?:first|second|third|next|then|last|lastly|finally|top|bottom|most|least)\b")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -29,12 +30,15 @@ def find_ranking(text: str, options: OptionWords) -> tuple[int, ...] | None:
 
     A ranking names every option but one at least, each once.
     """
-    if _NO_ORDER.search(text):
+    needed = max(2, options.size - 1)
+    named = {options.option_of.get(stem(word)) for word in set(words_of(text))} - {None}
+    if len(named) + len(options.by_phrase) < needed or _NO_ORDER.search(text):
         return None
     for lines in _candidate_lists(text):
-        order = _order(lines, options)
-        if len(order) >= max(2, options.count - 1):
-            return tuple(order)
+        if len(lines) >= needed:
+            order = _order(lines, options)
+            if len(order) >= needed:
+                return tuple(order)
     return None
 
 
@@ -47,18 +51,18 @@ def find_free_ranking(text: str) -> tuple[str, ...] | None:
     return tuple(short) if len(short) >= 3 and len(short) == len(headings) else None
 
 
-def _candidate_lists(text: str) -> list[list[str]]:
-    """Return the lists in an answer that could be a ranking, the clearest kind first."""
-    found = [[body for _, body in _NUMBERED.findall(text)]]
-    chain = _CHAIN.search(text)
-    if chain is not None:
-        found.append(_CHAIN_SIGN.split(chain[0]))
-    found.append(_BULLETED.findall(text))
+def _candidate_lists(text: str) -> Iterator[list[str]]:
+    """Yield the lists in an answer that could be a ranking, the clearest kind first."""
+    yield [body for _, body in _NUMBERED.findall(text)]
+    for line in text.split("\n"):
+        if _CHAIN_SIGN.search(line):
+            yield _CHAIN_SIGN.split(line)
+    yield _BULLETED.findall(text)
     sentences = [part for part in _SENTENCE.split(text) if not _UNRANKED.search(part)]
-    found += [_pieces(sentence) for sentence in sentences]
+    for sentence in sentences:
+        yield _pieces(sentence)
     if _ORDINAL.search(text):
-        found.append(sentences)
-    return found
+        yield sentences
 
 
 def _pieces(sentence: str) -> list[str]:
