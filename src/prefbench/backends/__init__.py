@@ -1,16 +1,28 @@
 """What generates text: the Backend protocol and the registry of backends."""
 
-from prefbench.backends.base import Backend, Completion, Output, Request, Sampling, Treatment, Vector
+from prefbench.backends.base import (
+    Backend,
+    Completion,
+    Fault,
+    Output,
+    Request,
+    Sampling,
+    Treatment,
+    Usage,
+    Vector,
+)
 from prefbench.backends.registry import BACKENDS, choose_backend, open_backend
 
 __all__ = [
     "BACKENDS",
     "Backend",
     "Completion",
+    "Fault",
     "Output",
     "Request",
     "Sampling",
     "Treatment",
+    "Usage",
     "Vector",
     "choose_backend",
     "open_backend",

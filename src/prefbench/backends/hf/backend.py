@@ -91,7 +91,7 @@ class HfBackend:
             if isinstance(item, Prompt):
                 yield Completion(request, outputs=tuple(next(answers)))
             else:
-                yield Completion(request, error=item)
+                yield Completion(request, error=item, fault="overflow")
 
     def _decode(self, prompts: Sequence[Prompt]) -> list[Any]:
         import torch
