@@ -25,7 +25,9 @@ class Totals:
     characters: int = 0
     """Characters sent in the calls, for how many of them make a token."""
     seconds: float = 0.0
-    """Time that the calls took, added up."""
+    """Time that the live calls took, added up."""
+    timed: int = 0
+    """How many live calls that was."""
 
     def add(self, line: dict[str, Any]) -> None:
         """Count one line of a ledger."""
@@ -33,7 +35,18 @@ class Totals:
         self.usage += Usage(**line["usage"])
         self.dollars += line["dollars"] or 0.0
         self.characters += line["characters"]
-        self.seconds += line["seconds"] or 0.0
+        if line["seconds"] is not None:
+            self.seconds += line["seconds"]
+            self.timed += 1
+
+    def merge(self, other: Totals) -> None:
+        """Count what others have counted."""
+        self.calls += other.calls
+        self.usage += other.usage
+        self.dollars += other.dollars
+        self.characters += other.characters
+        self.seconds += other.seconds
+        self.timed += other.timed
 
 
 class Spend:

@@ -78,11 +78,11 @@ class ModelJudge:
         self._spend = Spend()
         self._batches: Batches | None = None
         self._intents: list[Intent] = []
-        if batch and not self._is_remote():
+        if batch and not self.is_remote:
             raise ConfigError(
                 f"judge {self.default_name!r} runs on this machine and has no batches: leave --batch out"
             )
-        if self._is_remote():
+        if self.is_remote:
             self._open_backend()  # only takes note of its options, and so finds what is wrong with them
 
     @property
@@ -91,6 +91,17 @@ class ModelJudge:
         if self._price is not None:
             return self._price
         return self.facts.price if self._is_official() else None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind a network."""
+        return self.backend_name in ("anthropic", "openai")
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls are under way at most."""
+        backend = self._open_backend()
+        return backend.concurrency if isinstance(backend, RemoteBackend) else 1
 
     def describe(self) -> dict[str, Any]:
         """Return what the scores depend on: rubric with its hash, backend, model, how it is asked."""
@@ -220,12 +231,12 @@ class ModelJudge:
         return Treatment("judge", system_prompt=self.rubric.text)
 
     def _takes_schema(self) -> bool:
-        return self._is_remote() or "schema" in self._open_backend().supports
+        return self.is_remote or "schema" in self._open_backend().supports
 
     def _open_backend(self) -> Backend:
         if self._backend is None:
             options = dict(self._options)
-            if self._is_remote():
+            if self.is_remote:
                 options |= {"sampling": self._sends_sampling(), "effort": self.effort}
             self._backend = open_backend(
                 self.backend_name, self.model, options=options, needs=frozenset({"system_prompt"})
@@ -261,7 +272,7 @@ class ModelJudge:
 
     def _find_model(self) -> str:
         """Return the provider's default, or the only model of a server of one's own."""
-        if not self._is_remote():
+        if not self.is_remote:
             raise ConfigError(
                 f"judge {self.default_name!r} needs a model: give --model, a hub id or a folder"
             )
@@ -275,12 +286,9 @@ class ModelJudge:
             )
         return known[0]
 
-    def _is_remote(self) -> bool:
-        return self.backend_name in ("anthropic", "openai")
-
     def _is_official(self) -> bool:
         """Whether the requests go to a commercial provider itself."""
-        if not self._is_remote():
+        if not self.is_remote:
             return False
         backend = self._backend or open_backend(self.backend_name, "unknown", options=self._options)
         return isinstance(backend, RemoteBackend) and backend.is_official
