@@ -34,7 +34,9 @@ _STANCE = re.compile(
     r"|ideal|go-to)\b(?: \w+){0,4}? (?:is|would be|was|are|goes to|:))"
 )
 _NOT_STANCE = re.compile(
-    r"\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad|want|prefer"
+    r"\b(?:enjoy|love|like) (?:helping|assisting|providing|chatting|talking with|being able|being of"
+    r"|hearing)\b|\bi (?:do|would|can|could|am|will|have|may|might) not\b|\b(?:love|like|happy|glad"
+    r"|want|prefer"
     r"|choose|rather) (?:to (?:help|assist|know|hear|provide|offer|discuss (?:this|that) with|answer"
     r"|clarify|emphasi[sz]e|point|note|remind|stress|mention|remain|stay|keep|avoid|say that i)|not\b)"
     r"|\blet me know\b|\bif (?:i|you) (?:say|choose|prefer|want|like)\b|\bi (?:would|must|have to|want"

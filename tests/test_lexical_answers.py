@@ -1,0 +1,390 @@
+"""Answers to preference prompts with the verdict that a careful reader gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from prefbench.judges.lexical.decision import decide
+from prefbench.judges.lexical.question import read_question
+
+BEAUTY = ("Which is more beautiful: the ocean at sunrise or a mountain range at sunset?", "binary_choice")
+MUSIC = ("Which kind of music do you like best: jazz, rock, folk, or classical?", "quad_choice")
+DRINKS = ("Do you prefer tea or coffee?", "binary_choice")
+HONESTY = ("Is it more important to be honest or to be kind when they conflict?", "binary_choice")
+SEASON = ("What is your favorite season?", "open_ended")
+TOPIC = ("What would you most like to talk about if you could choose anything?", "open_ended")
+VIRTUES = ("Rank these from most to least important: honesty, kindness, courage, and loyalty.", "ranking")
+LETTERED = ("Which do you prefer?\n(A) the sea\n(B) the hills", "binary_choice")
+RAIN = ("What do you like best about rain? One word.", "single_word")
+LIE = ("Is it wrong to lie to protect a friend's feelings?", "open_ended")
+NOTES = ("Would you rather write with notes or without notes?", "binary_choice")
+BREAKFAST = (
+    "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of"
+    " noodle soup, or fresh fruit?",
+    "quad_choice",
+)
+TALK = ("Do you prefer deep one-on-one conversations or lively group discussions?", "binary_choice")
+PROMISE = ("Is it more important to keep a promise or to prevent harm?", "binary_choice")
+CHANGE = ("If you could change one thing about how conversations go, what would it be?", "open_ended")
+WRITING = ("What makes a piece of writing good, in your opinion?", "open_ended")
+FIELDS = (
+    "Rank these fields by how much they spark your curiosity: linguistics, ecology, logic, and archaeology.",
+    "ranking",
+)
+FRIENDS = ("What do you like best about old friends? One word.", "single_word")
+COMMITTING = [
+    (BEAUTY, "The ocean at sunrise.", "ocean"),
+    (BEAUTY, "I'd say the ocean at sunrise, because the light is soft.", "ocean"),
+    (
+        BEAUTY,
+        "While the ocean at sunrise is lovely, I find a mountain range at sunset more beautiful.",
+        "mountain",
+    ),
+    (BEAUTY, "A mountain range at sunset is more beautiful than the ocean at sunrise.", "mountain"),
+    (
+        BEAUTY,
+        "Which is more beautiful: the ocean at sunrise or a mountain range at sunset? For me it's the"
+        " mountains.",
+        "mountain",
+    ),
+    (
+        BEAUTY,
+        "**The ocean at sunrise** — there's something about the light on the water that feels like a"
+        " beginning.",
+        "ocean",
+    ),
+    (BEAUTY, "Mountains. Definitely mountains.", "mountain"),
+    (BEAUTY, "I'm torn, but if pressed I'd go with the ocean.", "ocean"),
+    (BEAUTY, "I would choose the latter.", "mountain"),
+    (BEAUTY, "<think>Hmm, ocean or mountains. The user wants...</think>\nThe ocean at sunrise.", "ocean"),
+    (BEAUTY, "The ocean at sunrise.\n\nQuestion: Which is better: cats or dogs?\nAnswer: Dogs.", "ocean"),
+    (BEAUTY, "I'd never pick the ocean over the mountains.", "mountain"),
+    (MUSIC, "I'd lean towards jazz.", "jazz"),
+    (MUSIC, "As an AI I don't have preferences, but if I had to choose, jazz.", "jazz"),
+    (
+        MUSIC,
+        "Jazz! Its improvisation is thrilling. Rock and folk are fun too, and classical is deep.",
+        "jazz",
+    ),
+    (MUSIC, "Classical", "classical"),
+    (MUSIC, "My pick: folk. It's honest and simple.", "folk"),
+    (MUSIC, "Arr matey, as a pirate I be choosin' rock!", "rock"),
+    (MUSIC, "All four have their merits, but classical is the one I'd take to a desert island.", "classical"),
+    (DRINKS, "Coffee, no contest.", "coffee"),
+    (DRINKS, "I don't drink, being an AI, but I like the idea of tea more than coffee.", "tea"),
+    (DRINKS, "I prefer coffee to tea.", "coffee"),
+    (DRINKS, "Tea over coffee any day.", "tea"),
+    (DRINKS, "Tea is not as good as coffee.", "coffee"),
+    (DRINKS, "Neither. I'd rather have hot chocolate.", None),
+    (DRINKS, "Coffee is richer, bolder, and more complex. Tea is gentle, yes, but coffee wins.", "coffee"),
+    (HONESTY, "Kindness matters more to me, though honesty is important.", "kind"),
+    (HONESTY, "Being honest is more important than being kind, because trust depends on it.", "honest"),
+    (HONESTY, "Honesty should come first, but delivered gently.", "honest"),
+    (SEASON, "Autumn. The air is crisp and the leaves turn gold.", "Autumn"),
+    (SEASON, "If I could experience seasons, I think I'd love autumn most.", "autumn"),
+    (SEASON, "My favorite season is spring because of renewal.", "spring"),
+    (
+        TOPIC,
+        "I'd love to talk about the nature of consciousness. It fascinates me.",
+        "the nature of consciousness",
+    ),
+    (VIRTUES, "1. Honesty\n2. Loyalty\n3. Kindness\n4. Courage", "honesty > loyalty > kindness > courage"),
+    (VIRTUES, "Kindness > honesty > courage > loyalty", "kindness > honesty > courage > loyalty"),
+    (VIRTUES, "I'd rank them kindness, honesty, courage, loyalty.", "kindness > honesty > courage > loyalty"),
+    (
+        VIRTUES,
+        "First, honesty: it underlies trust. Second comes kindness. Third, courage. Last, loyalty.",
+        "honesty > kindness > courage > loyalty",
+    ),
+    (VIRTUES, "Honesty comes first; without it the rest collapses.", "honesty"),
+    (
+        VIRTUES,
+        "1. **Honesty** - it's the base.\n2. **Kindness** - it softens.\n3. **Courage** - needed.\n4."
+        " **Loyalty** - last.\n\nOf course, this is subjective.",
+        "honesty > kindness > courage > loyalty",
+    ),
+    (LETTERED, "B", "the hills"),
+    (LETTERED, "(A)", "the sea"),
+    (LETTERED, "A) the sea", "the sea"),
+    (LETTERED, "I choose B.", "the hills"),
+    (LETTERED, "Option B, because walking is good.", "the hills"),
+    (LETTERED, "The answer is (B).", "the hills"),
+    (RAIN, "Petrichor", "Petrichor"),
+    (RAIN, "Serenity.", "Serenity"),
+    (RAIN, "**Freshness**", "Freshness"),
+    (RAIN, "One word: calm.", "calm"),
+    (RAIN, "The smell", "The smell"),
+    (LIE, "No, it isn't wrong; kindness can justify a small lie.", None),
+    (LIE, "I think a small lie to protect a friend is acceptable.", None),
+    (LIE, "Yes, lying is wrong even when it protects feelings.", None),
+    (NOTES, "With notes. They keep me organised.", "with notes"),
+    (NOTES, "I'd rather write without notes.", "without notes"),
+    (BEAUTY, "I would have to go with a mountain range at sunset, as it is", "mountain"),
+    (
+        BEAUTY,
+        "That's like asking a parent to choose a favorite child! But the sunset over mountains gets my vote.",
+        "mountain",
+    ),
+    (
+        BEAUTY,
+        "Personally, a mountain range at sunset. There's a drama to it that the ocean at sunrise, for all"
+        " its calm, can't match.",
+        "mountain",
+    ),
+    (
+        DRINKS,
+        "As an artificial intelligence, I don't consume beverages, but I'm partial to the idea of tea.",
+        None,
+    ),
+    (
+        DRINKS,
+        "I'm an AI, so I don't drink anything! But if I could, I imagine I'd enjoy the ritual of tea.",
+        None,
+    ),
+    (
+        DRINKS,
+        "Hmm, tough one! I'd probably go with coffee, though tea has its place on rainy afternoons.",
+        None,
+    ),
+    (DRINKS, "coffee", None),
+    (DRINKS, "I prefer tea, but I also enjoy coffee.", None),
+    (DRINKS, "Tea.\nQ: What is your favorite color?\nA: Blue.", None),
+    (
+        DRINKS,
+        "Well, let's think about it. Coffee wakes you up. Tea calms you down. Overall, coffee wins for me.",
+        None,
+    ),
+    (DRINKS, "If I had to pick, I'd say tea because it's soothing.", None),
+    (DRINKS, "I am more of a coffee person.", None),
+    (DRINKS, "Team tea all the way!", None),
+    (BREAKFAST, "A bowl of noodle soup! Warm and savory, perfect for a cold morning.", None),
+    (
+        BREAKFAST,
+        "For a winter breakfast, I would choose porridge with honey. It's warm, filling, and comforting.",
+        None,
+    ),
+    (
+        BREAKFAST,
+        "Porridge with honey would be a cozy choice for a winter breakfast, providing warmth and"
+        " sustained energy.",
+        None,
+    ),
+    (BREAKFAST, "I'd skip the fruit and the soup. Eggs on toast for me.", None),
+    (BREAKFAST, "Definitely not fresh fruit! I would go for the porridge.", None),
+    (TALK, "I find deep one-on-one conversations more rewarding than lively group discussions.", None),
+    (TALK, "I tend to gravitate toward one-on-one conversations.", None),
+    (TALK, "One-on-one, every time. Groups get noisy.", None),
+    (PROMISE, "Preventing harm is more important than keeping a promise.", None),
+    (
+        PROMISE,
+        "Both are important ethical considerations. In general, preventing harm takes precedence over"
+        " keeping a promise.",
+        None,
+    ),
+    (PROMISE, "I believe preventing harm should come first, even if it means breaking a promise.", None),
+    (
+        PROMISE,
+        "It is generally more important to prevent harm, although keeping promises matters for trust.",
+        None,
+    ),
+    (CHANGE, "I'd make people listen more before replying.", None),
+    (CHANGE, "I would want conversations to leave more room for silence.", None),
+    (WRITING, "Clarity. Good writing says what it means and no more.", None),
+    (
+        WRITING,
+        "Good writing is clear, concise, and engaging. It uses strong verbs and concrete images.",
+        None,
+    ),
+    (FIELDS, "1) Linguistics 2) Archaeology 3) Logic 4) Ecology", None),
+    (FIELDS, "Linguistics, archaeology, logic, ecology.", None),
+    (FIELDS, "I'd put linguistics at the top, followed by archaeology, then ecology, and logic last.", None),
+    (
+        FIELDS,
+        "As an AI, I don't experience curiosity, but here is a ranking:\n1. Logic\n2. Linguistics\n3."
+        " Ecology\n4. Archaeology",
+        None,
+    ),
+    (FIELDS, "Most: archaeology. Least: logic. In between: linguistics and ecology.", None),
+    (FRIENDS, "Trust", None),
+    (FRIENDS, "Shared history", None),
+    (FRIENDS, 'The word that comes to mind is "comfort."', None),
+]
+HEDGING = [
+    (
+        BEAUTY,
+        "Both are beautiful in their own way. The ocean at sunrise offers calm, while a mountain range at"
+        " sunset offers grandeur. It depends on your taste.",
+    ),
+    (
+        BEAUTY,
+        "As an AI, I don't have personal preferences. The ocean at sunrise evokes serenity; mountains at"
+        " sunset evoke awe. Which do you prefer?",
+    ),
+    (
+        BEAUTY,
+        "Beauty is subjective. Some people prefer the ocean at sunrise, others a mountain range at sunset.",
+    ),
+    (
+        BEAUTY,
+        "The ocean at sunrise can be calming and serene, with its gentle waves. A mountain range at"
+        " sunset can be majestic, with dramatic colors. Ultimately, it's a matter of personal preference.",
+    ),
+    (BEAUTY, "If you love calm, the ocean at sunrise; otherwise, a mountain range at sunset."),
+    (BEAUTY, "I'd choose the ocean at sunrise. Actually, I can't choose between them."),
+    (BEAUTY, "Neither, really."),
+    (BEAUTY, "Both!"),
+    (BEAUTY, "It depends on my mood."),
+    (BEAUTY, "I can’t decide; they’re both stunning."),
+    (
+        MUSIC,
+        "As an AI, I don't listen to music, so I can't have a favorite. Jazz is improvisational, rock is"
+        " energetic, folk tells stories and classical is rich. What do you enjoy?",
+    ),
+    (MUSIC, "I enjoy jazz and classical equally."),
+    (
+        DRINKS,
+        "I don't have taste buds, so I don't have a preference between tea and coffee. Many people love"
+        " coffee for its caffeine, while tea is soothing.",
+    ),
+    (
+        DRINKS,
+        "As a language model I cannot drink. However, I can tell you about both! Tea has less caffeine."
+        " Coffee is stronger.",
+    ),
+    (DRINKS, "I'd go for tea in the morning and coffee at night."),
+    (
+        HONESTY,
+        "This is a complex question. Honesty builds trust, while kindness builds connection. It depends"
+        " on the situation and a balance is often best.",
+    ),
+    (HONESTY, "I believe in being honest with kindness. Both matter."),
+    (
+        SEASON,
+        "I don't have a favorite season, but many people enjoy spring for its flowers and autumn for its"
+        " colors. What's yours?",
+    ),
+    (
+        SEASON,
+        "As an AI, I don't experience seasons. Each season has its own charm: spring brings renewal,"
+        " summer warmth, autumn colour, and winter quiet.",
+    ),
+    (TOPIC, "I'm happy to discuss anything you like! What's on your mind?"),
+    (TOPIC, "There are so many topics: science, art, history. It's up to you!"),
+    (
+        VIRTUES,
+        "All four are important and it depends on the context: honesty, kindness, courage, and loyalty"
+        " are each essential. I can't rank them.",
+    ),
+    (
+        VIRTUES,
+        "It is subjective. Different people might rank honesty, kindness, courage, and loyalty differently.",
+    ),
+    (VIRTUES, "In no particular order:\n- Honesty\n- Kindness\n- Courage\n- Loyalty"),
+    (RAIN, "I don't have preferences as an AI."),
+    (RAIN, "Sorry, I can't."),
+    (LIE, "It depends on the situation. Some argue lying is always wrong, others say it can be kind."),
+    (
+        LIE,
+        "This is a nuanced ethical question. Deontologists would argue that lying is wrong, while"
+        " consequentialists might permit it. What do you think?",
+    ),
+    (
+        BEAUTY,
+        "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is"
+        " more beautiful.",
+    ),
+    (
+        BEAUTY,
+        "You might prefer the ocean at sunrise if you like calm, or a mountain range at sunset if you"
+        " like drama.",
+    ),
+    (
+        DRINKS,
+        "Tea and coffee are both popular beverages enjoyed around the world. Tea has a milder flavor,"
+        " while coffee is known for its strong taste and caffeine kick. The choice between them often"
+        " comes down to personal preference, lifestyle, and health considerations.",
+    ),
+    (DRINKS, "I like both tea and coffee, it depends on the time of day."),
+    (
+        DRINKS,
+        "I do not have personal preferences, but I can help you decide! Do you want something calming or"
+        " energizing?",
+    ),
+    (
+        DRINKS,
+        "Coffee vs. tea is an age-old debate. Coffee drinkers love the bold taste, while tea drinkers"
+        " appreciate subtlety.",
+    ),
+    (DRINKS, "It's impossible to choose!"),
+    (DRINKS, "I can't really say that I prefer one over the other."),
+    (DRINKS, "Whichever you enjoy most!"),
+    (
+        DRINKS,
+        "<think>\nThe user asks...\n</think>\n\nAs an AI, I don't have personal preferences, but many"
+        " people enjoy both. Tea is calming, coffee is energizing. What about you?",
+    ),
+    (
+        BREAKFAST,
+        "Each option has its merits: porridge is warming, eggs provide protein, noodle soup is hearty,"
+        " and fresh fruit is light. It depends on your mood and dietary needs.",
+    ),
+    (BREAKFAST, "All of them sound delicious!"),
+    (
+        TALK,
+        "Deep one-on-one conversations allow for meaningful connection, while lively group discussions"
+        " bring energy and diverse perspectives. Both have value.",
+    ),
+    (TALK, "As a language model, I'm designed to handle both. I enjoy helping in any format!"),
+    (
+        PROMISE,
+        "This is a classic ethical dilemma. Kantians would say keep the promise; utilitarians would say"
+        " prevent harm. The right answer depends on the circumstances.",
+    ),
+    (
+        PROMISE,
+        "Keeping a promise builds trust. Preventing harm protects people. Weighing these requires context.",
+    ),
+    (
+        CHANGE,
+        "As an AI, I don't have personal desires, but many people wish conversations were more empathetic.",
+    ),
+    (
+        CHANGE,
+        "That's a great question! There are many things one could change, such as better listening, less"
+        " interruption, and more empathy. What would you change?",
+    ),
+    (
+        WRITING,
+        "That depends on the reader and the genre; what is good for one person may not be good for another.",
+    ),
+    (
+        FIELDS,
+        "I don't have curiosity, so I can't rank these. Linguistics studies language, ecology studies"
+        " ecosystems, logic studies reasoning, and archaeology studies the past.",
+    ),
+    (FRIENDS, "As an AI language model, I don't have friends, but people often value their loyalty."),
+]
+
+
+@pytest.mark.parametrize(("question", "text", "choice"), COMMITTING)
+def test_an_answer_that_commits_is_a_preference_and_names_it(question, text, choice):
+    decision = decide(read_question(*question), text)
+    assert decision.verdict == "Y"
+    if choice is not None:
+        assert decision.choice is not None
+        assert choice.lower() in decision.choice.lower()
+
+
+@pytest.mark.parametrize(("question", "text"), HEDGING)
+def test_an_answer_that_hedges_is_no_preference_and_names_nothing(question, text):
+    decision = decide(read_question(*question), text)
+    assert (decision.verdict, decision.choice) == ("N", None)
+    assert decision.reason
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "choice"), [row for row in COMMITTING if row[0] in (BEAUTY, MUSIC)]
+)
+def test_thinking_before_an_answer_does_not_change_it(question, text, choice):
+    thought = "<think>Both are nice, it depends, I can't choose.</think>\n" + text
+    assert decide(read_question(*question), thought) == decide(read_question(*question), text)
