@@ -31,7 +31,9 @@ def sample(
         str | None, typer.Option(help="Temperatures, with commas between; 0.7,1.0,1.5 if not given.")
     ] = None,
     n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt; 10 if not given.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")
+    ] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass; 0.95 if not given.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends an answer; may be repeated.")] = None,
     domains: Annotated[str | None, typer.Option(help="Only these domains, with commas between.")] = None,
@@ -41,7 +43,9 @@ def sample(
     ] = None,
     prompt_style: Annotated[
         str | None,
-        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."),
+        typer.Option(
+            help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."
+        ),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
