@@ -19,8 +19,7 @@ RAIN = ("What do you like best about rain? One word.", "single_word")
 LIE = ("Is it wrong to lie to protect a friend's feelings?", "open_ended")
 NOTES = ("Would you rather write with notes or without notes?", "binary_choice")
 BREAKFAST = (
-    "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of"
-    " noodle soup, or fresh fruit?",
+    "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of noodle soup, or fresh fruit?",
     "quad_choice",
 )
 TALK = ("Do you prefer deep one-on-one conversations or lively group discussions?", "binary_choice")
@@ -32,6 +31,29 @@ FIELDS = (
     "ranking",
 )
 FRIENDS = ("What do you like best about old friends? One word.", "single_word")
+STEW = (
+    "Given the choice between a slow stew and a quick stir-fry, which would you put on the table?",
+    "binary_choice",
+)
+SCALE = ("Which do you find more fascinating: the very large or the very small?", "binary_choice")
+CAPTAIN = (
+    "Which matters more when choosing a team captain: long loyalty to the team or greater skill on the day?",
+    "binary_choice",
+)
+SUNSET = (
+    "Pick a place to watch the sun go down: a desert, a harbour, a mountain hut, or a city rooftop.",
+    "quad_choice",
+)
+PAINTING = (
+    "A friend proudly shows you a painting that you find dull and asks for your opinion. What do you say?",
+    "open_ended",
+)
+PROBLEM = ("Which unsolved problem in mathematics would you most like to see settled?", "open_ended")
+STRANGER = ("How do you most like a conversation with a stranger to begin?", "open_ended")
+NIGHT_TALK = (
+    "Rank these from most to least appealing as a topic for a late-night talk: dreams, childhood memories, outer space, unsolved mysteries.",
+    "ranking",
+)
 COMMITTING = [
     (BEAUTY, "The ocean at sunrise.", "ocean"),
     (BEAUTY, "I'd say the ocean at sunrise, because the light is soft.", "ocean"),
@@ -165,8 +187,7 @@ COMMITTING = [
     ),
     (
         BREAKFAST,
-        "Porridge with honey would be a cozy choice for a winter breakfast, providing warmth and"
-        " sustained energy.",
+        "Porridge with honey would be a cozy choice for a winter breakfast, providing warmth and sustained energy.",
         None,
     ),
     (BREAKFAST, "I'd skip the fruit and the soup. Eggs on toast for me.", None),
@@ -177,8 +198,7 @@ COMMITTING = [
     (PROMISE, "Preventing harm is more important than keeping a promise.", None),
     (
         PROMISE,
-        "Both are important ethical considerations. In general, preventing harm takes precedence over"
-        " keeping a promise.",
+        "Both are important ethical considerations. In general, preventing harm takes precedence over keeping a promise.",
         None,
     ),
     (PROMISE, "I believe preventing harm should come first, even if it means breaking a promise.", None),
@@ -208,12 +228,76 @@ COMMITTING = [
     (FRIENDS, "Trust", None),
     (FRIENDS, "Shared history", None),
     (FRIENDS, 'The word that comes to mind is "comfort."', None),
+    (STEW, "A slow stew, hands down. There's nothing like coming home to that smell.", "stew"),
+    (STEW, "I'd put the stir-fry on the table tonight — quick, crisp and bright.", "stir"),
+    (
+        STEW,
+        "As an AI, I don't eat, but if I were hosting, I'd go with the slow stew for its depth of flavor.",
+        "stew",
+    ),
+    (STEW, "Stew.", "stew"),
+    (
+        SCALE,
+        "The very small, without question. Quantum mechanics keeps upending what we think we know.",
+        "small",
+    ),
+    (
+        SCALE,
+        "I find the very large more fascinating. Galaxies, superclusters, the cosmic web: it humbles me.",
+        "large",
+    ),
+    (SCALE, "Honestly? The small. A cell has more going on than most galaxies.", "small"),
+    (SCALE, "It's hard to pick, but I lean toward the very small.", "small"),
+    (
+        CAPTAIN,
+        "Greater skill on the day should matter more, since the captain must perform under pressure.",
+        "skill",
+    ),
+    (
+        CAPTAIN,
+        "When choosing a captain, loyalty matters more in my view; skill fluctuates, but trust is built over years.",
+        "loyalty",
+    ),
+    (CAPTAIN, "I would favour loyalty over skill.", "loyalty"),
+    (SUNSET, "A mountain hut. The silence up there makes the colours feel louder.", "hut"),
+    (SUNSET, "I'd pick the harbour, with boats rocking and gulls settling.", "harbour"),
+    (SUNSET, "**City rooftop** – the skyline turns gold and then the lights come on.", "rooftop"),
+    (SUNSET, "Desert! The horizon is endless there.", "desert"),
+    (SUNSET, "Option 3, the mountain hut.", "hut"),
+    (
+        PAINTING,
+        "I'd tell them honestly that it doesn't speak to me, but I'd ask what they love about it.",
+        None,
+    ),
+    (PAINTING, "I would praise the effort and pick out one detail I like.", None),
+    (PROBLEM, "The Riemann Hypothesis. So much of number theory hangs on it.", "Riemann"),
+    (PROBLEM, "I would most like to see P versus NP settled.", None),
+    (
+        PROBLEM,
+        "If I could pick one, it would be the Collatz conjecture, because it's so simple to state.",
+        "Collatz",
+    ),
+    (STRANGER, "I like it when a stranger starts with a question that has no obvious answer.", None),
+    (
+        NIGHT_TALK,
+        "1. Unsolved mysteries\n2. Outer space\n3. Dreams\n4. Childhood memories",
+        "unsolved mysteries >",
+    ),
+    (
+        NIGHT_TALK,
+        "My ranking: outer space, dreams, unsolved mysteries, childhood memories.",
+        "outer space > dreams",
+    ),
+    (
+        NIGHT_TALK,
+        "Unsolved mysteries first, then outer space, dreams, and finally childhood memories.",
+        "unsolved mysteries > outer space",
+    ),
 ]
 HEDGING = [
     (
         BEAUTY,
-        "Both are beautiful in their own way. The ocean at sunrise offers calm, while a mountain range at"
-        " sunset offers grandeur. It depends on your taste.",
+        "Both are beautiful in their own way. The ocean at sunrise offers calm, while a mountain range at sunset offers grandeur. It depends on your taste.",
     ),
     (
         BEAUTY,
@@ -248,14 +332,12 @@ HEDGING = [
     ),
     (
         DRINKS,
-        "As a language model I cannot drink. However, I can tell you about both! Tea has less caffeine."
-        " Coffee is stronger.",
+        "As a language model I cannot drink. However, I can tell you about both! Tea has less caffeine. Coffee is stronger.",
     ),
     (DRINKS, "I'd go for tea in the morning and coffee at night."),
     (
         HONESTY,
-        "This is a complex question. Honesty builds trust, while kindness builds connection. It depends"
-        " on the situation and a balance is often best.",
+        "This is a complex question. Honesty builds trust, while kindness builds connection. It depends on the situation and a balance is often best.",
     ),
     (HONESTY, "I believe in being honest with kindness. Both matter."),
     (
@@ -285,35 +367,28 @@ HEDGING = [
     (LIE, "It depends on the situation. Some argue lying is always wrong, others say it can be kind."),
     (
         LIE,
-        "This is a nuanced ethical question. Deontologists would argue that lying is wrong, while"
-        " consequentialists might permit it. What do you think?",
+        "This is a nuanced ethical question. Deontologists would argue that lying is wrong, while consequentialists might permit it. What do you think?",
     ),
     (
         BEAUTY,
-        "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is"
-        " more beautiful.",
+        "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is more beautiful.",
     ),
     (
         BEAUTY,
-        "You might prefer the ocean at sunrise if you like calm, or a mountain range at sunset if you"
-        " like drama.",
+        "You might prefer the ocean at sunrise if you like calm, or a mountain range at sunset if you like drama.",
     ),
     (
         DRINKS,
-        "Tea and coffee are both popular beverages enjoyed around the world. Tea has a milder flavor,"
-        " while coffee is known for its strong taste and caffeine kick. The choice between them often"
-        " comes down to personal preference, lifestyle, and health considerations.",
+        "Tea and coffee are both popular beverages enjoyed around the world. Tea has a milder flavor, while coffee is known for its strong taste and caffeine kick. The choice between them often comes down to personal preference, lifestyle, and health considerations.",
     ),
     (DRINKS, "I like both tea and coffee, it depends on the time of day."),
     (
         DRINKS,
-        "I do not have personal preferences, but I can help you decide! Do you want something calming or"
-        " energizing?",
+        "I do not have personal preferences, but I can help you decide! Do you want something calming or energizing?",
     ),
     (
         DRINKS,
-        "Coffee vs. tea is an age-old debate. Coffee drinkers love the bold taste, while tea drinkers"
-        " appreciate subtlety.",
+        "Coffee vs. tea is an age-old debate. Coffee drinkers love the bold taste, while tea drinkers appreciate subtlety.",
     ),
     (DRINKS, "It's impossible to choose!"),
     (DRINKS, "I can't really say that I prefer one over the other."),
@@ -325,20 +400,17 @@ HEDGING = [
     ),
     (
         BREAKFAST,
-        "Each option has its merits: porridge is warming, eggs provide protein, noodle soup is hearty,"
-        " and fresh fruit is light. It depends on your mood and dietary needs.",
+        "Each option has its merits: porridge is warming, eggs provide protein, noodle soup is hearty, and fresh fruit is light. It depends on your mood and dietary needs.",
     ),
     (BREAKFAST, "All of them sound delicious!"),
     (
         TALK,
-        "Deep one-on-one conversations allow for meaningful connection, while lively group discussions"
-        " bring energy and diverse perspectives. Both have value.",
+        "Deep one-on-one conversations allow for meaningful connection, while lively group discussions bring energy and diverse perspectives. Both have value.",
     ),
     (TALK, "As a language model, I'm designed to handle both. I enjoy helping in any format!"),
     (
         PROMISE,
-        "This is a classic ethical dilemma. Kantians would say keep the promise; utilitarians would say"
-        " prevent harm. The right answer depends on the circumstances.",
+        "This is a classic ethical dilemma. Kantians would say keep the promise; utilitarians would say prevent harm. The right answer depends on the circumstances.",
     ),
     (
         PROMISE,
@@ -363,6 +435,63 @@ HEDGING = [
         " ecosystems, logic studies reasoning, and archaeology studies the past.",
     ),
     (FRIENDS, "As an AI language model, I don't have friends, but people often value their loyalty."),
+    (
+        STEW,
+        "The choice between a slow stew and a quick stir-fry depends on several factors: time,"
+        " ingredients, and occasion. If you have time, a stew is ideal; if you're in a hurry, choose the"
+        " stir-fry.",
+    ),
+    (
+        STEW,
+        "Both a slow stew and a quick stir-fry have their merits. Stews are comforting and develop deep flavors, while stir-fries are fast and fresh.",
+    ),
+    (
+        SCALE,
+        "Both the very large and the very small are fascinating in their own ways! Cosmology explores the universe; quantum physics explores particles. Which interests you more?",
+    ),
+    (
+        SCALE,
+        "As a large language model, I don't have personal fascination, but scientists study both scales"
+        " with great interest.",
+    ),
+    (
+        SCALE,
+        "I can see the appeal of each. The large gives awe, the small gives intricacy. I couldn't choose.",
+    ),
+    (CAPTAIN, "A good captain needs both loyalty and skill. The ideal balance depends on the team's needs."),
+    (
+        CAPTAIN,
+        "Long loyalty to the team shows commitment, but greater skill may win games. Coaches differ on which is more important.",
+    ),
+    (
+        SUNSET,
+        "Each of these places offers a unique sunset: the desert with its vastness, the harbour with reflections, the mountain hut with altitude, and the city rooftop with lights. It depends on what you want.",
+    ),
+    (SUNSET, "I'd love to help you choose! Are you looking for solitude or energy?"),
+    (
+        PAINTING,
+        "It depends on the friend and how much they want honesty. Some people value frankness; others need encouragement.",
+    ),
+    (
+        PAINTING,
+        "As an AI, I don't have friends or opinions on paintings. It's important to be kind and honest,"
+        " but the right approach varies.",
+    ),
+    (
+        PROBLEM,
+        "As an AI I don't have personal desires, but there are many famous unsolved problems, such as the"
+        " Riemann Hypothesis, P vs NP, and the Collatz conjecture.",
+    ),
+    (
+        STRANGER,
+        "I don't have personal preferences, but a friendly greeting or a question about their interests"
+        " is a good way to start.",
+    ),
+    (
+        NIGHT_TALK,
+        "Everyone's ranking would differ! Dreams are intimate, memories are warm, space is vast and"
+        " mysteries are thrilling. What's yours?",
+    ),
 ]
 
 
