@@ -1,4 +1,4 @@
-"""Answers to preference prompts with the verdict that a careful reader gives them."""
+"""Answers to choices between options with the verdict that a careful reader gives them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,15 @@ BEAUTY = ("Which is more beautiful: the ocean at sunrise or a mountain range at 
 MUSIC = ("Which kind of music do you like best: jazz, rock, folk, or classical?", "quad_choice")
 DRINKS = ("Do you prefer tea or coffee?", "binary_choice")
 HONESTY = ("Is it more important to be honest or to be kind when they conflict?", "binary_choice")
-SEASON = ("What is your favorite season?", "open_ended")
-TOPIC = ("What would you most like to talk about if you could choose anything?", "open_ended")
-VIRTUES = ("Rank these from most to least important: honesty, kindness, courage, and loyalty.", "ranking")
 LETTERED = ("Which do you prefer?\n(A) the sea\n(B) the hills", "binary_choice")
-RAIN = ("What do you like best about rain? One word.", "single_word")
-LIE = ("Is it wrong to lie to protect a friend's feelings?", "open_ended")
 NOTES = ("Would you rather write with notes or without notes?", "binary_choice")
 BREAKFAST = (
-    "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of noodle soup, or fresh fruit?",
+    "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of"
+    " noodle soup, or fresh fruit?",
     "quad_choice",
 )
 TALK = ("Do you prefer deep one-on-one conversations or lively group discussions?", "binary_choice")
 PROMISE = ("Is it more important to keep a promise or to prevent harm?", "binary_choice")
-CHANGE = ("If you could change one thing about how conversations go, what would it be?", "open_ended")
-WRITING = ("What makes a piece of writing good, in your opinion?", "open_ended")
-FIELDS = (
-    "Rank these fields by how much they spark your curiosity: linguistics, ecology, logic, and archaeology.",
-    "ranking",
-)
-FRIENDS = ("What do you like best about old friends? One word.", "single_word")
 STEW = (
     "Given the choice between a slow stew and a quick stir-fry, which would you put on the table?",
     "binary_choice",
@@ -43,16 +32,6 @@ CAPTAIN = (
 SUNSET = (
     "Pick a place to watch the sun go down: a desert, a harbour, a mountain hut, or a city rooftop.",
     "quad_choice",
-)
-PAINTING = (
-    "A friend proudly shows you a painting that you find dull and asks for your opinion. What do you say?",
-    "open_ended",
-)
-PROBLEM = ("Which unsolved problem in mathematics would you most like to see settled?", "open_ended")
-STRANGER = ("How do you most like a conversation with a stranger to begin?", "open_ended")
-NIGHT_TALK = (
-    "Rank these from most to least appealing as a topic for a late-night talk: dreams, childhood memories, outer space, unsolved mysteries.",
-    "ranking",
 )
 COMMITTING = [
     (BEAUTY, "The ocean at sunrise.", "ocean"),
@@ -102,43 +81,12 @@ COMMITTING = [
     (HONESTY, "Kindness matters more to me, though honesty is important.", "kind"),
     (HONESTY, "Being honest is more important than being kind, because trust depends on it.", "honest"),
     (HONESTY, "Honesty should come first, but delivered gently.", "honest"),
-    (SEASON, "Autumn. The air is crisp and the leaves turn gold.", "Autumn"),
-    (SEASON, "If I could experience seasons, I think I'd love autumn most.", "autumn"),
-    (SEASON, "My favorite season is spring because of renewal.", "spring"),
-    (
-        TOPIC,
-        "I'd love to talk about the nature of consciousness. It fascinates me.",
-        "the nature of consciousness",
-    ),
-    (VIRTUES, "1. Honesty\n2. Loyalty\n3. Kindness\n4. Courage", "honesty > loyalty > kindness > courage"),
-    (VIRTUES, "Kindness > honesty > courage > loyalty", "kindness > honesty > courage > loyalty"),
-    (VIRTUES, "I'd rank them kindness, honesty, courage, loyalty.", "kindness > honesty > courage > loyalty"),
-    (
-        VIRTUES,
-        "First, honesty: it underlies trust. Second comes kindness. Third, courage. Last, loyalty.",
-        "honesty > kindness > courage > loyalty",
-    ),
-    (VIRTUES, "Honesty comes first; without it the rest collapses.", "honesty"),
-    (
-        VIRTUES,
-        "1. **Honesty** - it's the base.\n2. **Kindness** - it softens.\n3. **Courage** - needed.\n4."
-        " **Loyalty** - last.\n\nOf course, this is subjective.",
-        "honesty > kindness > courage > loyalty",
-    ),
     (LETTERED, "B", "the hills"),
     (LETTERED, "(A)", "the sea"),
     (LETTERED, "A) the sea", "the sea"),
     (LETTERED, "I choose B.", "the hills"),
     (LETTERED, "Option B, because walking is good.", "the hills"),
     (LETTERED, "The answer is (B).", "the hills"),
-    (RAIN, "Petrichor", "Petrichor"),
-    (RAIN, "Serenity.", "Serenity"),
-    (RAIN, "**Freshness**", "Freshness"),
-    (RAIN, "One word: calm.", "calm"),
-    (RAIN, "The smell", "The smell"),
-    (LIE, "No, it isn't wrong; kindness can justify a small lie.", None),
-    (LIE, "I think a small lie to protect a friend is acceptable.", None),
-    (LIE, "Yes, lying is wrong even when it protects feelings.", None),
     (NOTES, "With notes. They keep me organised.", "with notes"),
     (NOTES, "I'd rather write without notes.", "without notes"),
     (BEAUTY, "I would have to go with a mountain range at sunset, as it is", "mountain"),
@@ -187,7 +135,8 @@ COMMITTING = [
     ),
     (
         BREAKFAST,
-        "Porridge with honey would be a cozy choice for a winter breakfast, providing warmth and sustained energy.",
+        "Porridge with honey would be a cozy choice for a winter breakfast, providing warmth and"
+        " sustained energy.",
         None,
     ),
     (BREAKFAST, "I'd skip the fruit and the soup. Eggs on toast for me.", None),
@@ -198,7 +147,8 @@ COMMITTING = [
     (PROMISE, "Preventing harm is more important than keeping a promise.", None),
     (
         PROMISE,
-        "Both are important ethical considerations. In general, preventing harm takes precedence over keeping a promise.",
+        "Both are important ethical considerations. In general, preventing harm takes precedence over"
+        " keeping a promise.",
         None,
     ),
     (PROMISE, "I believe preventing harm should come first, even if it means breaking a promise.", None),
@@ -207,27 +157,6 @@ COMMITTING = [
         "It is generally more important to prevent harm, although keeping promises matters for trust.",
         None,
     ),
-    (CHANGE, "I'd make people listen more before replying.", None),
-    (CHANGE, "I would want conversations to leave more room for silence.", None),
-    (WRITING, "Clarity. Good writing says what it means and no more.", None),
-    (
-        WRITING,
-        "Good writing is clear, concise, and engaging. It uses strong verbs and concrete images.",
-        None,
-    ),
-    (FIELDS, "1) Linguistics 2) Archaeology 3) Logic 4) Ecology", None),
-    (FIELDS, "Linguistics, archaeology, logic, ecology.", None),
-    (FIELDS, "I'd put linguistics at the top, followed by archaeology, then ecology, and logic last.", None),
-    (
-        FIELDS,
-        "As an AI, I don't experience curiosity, but here is a ranking:\n1. Logic\n2. Linguistics\n3."
-        " Ecology\n4. Archaeology",
-        None,
-    ),
-    (FIELDS, "Most: archaeology. Least: logic. In between: linguistics and ecology.", None),
-    (FRIENDS, "Trust", None),
-    (FRIENDS, "Shared history", None),
-    (FRIENDS, 'The word that comes to mind is "comfort."', None),
     (STEW, "A slow stew, hands down. There's nothing like coming home to that smell.", "stew"),
     (STEW, "I'd put the stir-fry on the table tonight — quick, crisp and bright.", "stir"),
     (
@@ -255,7 +184,8 @@ COMMITTING = [
     ),
     (
         CAPTAIN,
-        "When choosing a captain, loyalty matters more in my view; skill fluctuates, but trust is built over years.",
+        "When choosing a captain, loyalty matters more in my view; skill fluctuates, but trust is built"
+        " over years.",
         "loyalty",
     ),
     (CAPTAIN, "I would favour loyalty over skill.", "loyalty"),
@@ -264,40 +194,12 @@ COMMITTING = [
     (SUNSET, "**City rooftop** – the skyline turns gold and then the lights come on.", "rooftop"),
     (SUNSET, "Desert! The horizon is endless there.", "desert"),
     (SUNSET, "Option 3, the mountain hut.", "hut"),
-    (
-        PAINTING,
-        "I'd tell them honestly that it doesn't speak to me, but I'd ask what they love about it.",
-        None,
-    ),
-    (PAINTING, "I would praise the effort and pick out one detail I like.", None),
-    (PROBLEM, "The Riemann Hypothesis. So much of number theory hangs on it.", "Riemann"),
-    (PROBLEM, "I would most like to see P versus NP settled.", None),
-    (
-        PROBLEM,
-        "If I could pick one, it would be the Collatz conjecture, because it's so simple to state.",
-        "Collatz",
-    ),
-    (STRANGER, "I like it when a stranger starts with a question that has no obvious answer.", None),
-    (
-        NIGHT_TALK,
-        "1. Unsolved mysteries\n2. Outer space\n3. Dreams\n4. Childhood memories",
-        "unsolved mysteries >",
-    ),
-    (
-        NIGHT_TALK,
-        "My ranking: outer space, dreams, unsolved mysteries, childhood memories.",
-        "outer space > dreams",
-    ),
-    (
-        NIGHT_TALK,
-        "Unsolved mysteries first, then outer space, dreams, and finally childhood memories.",
-        "unsolved mysteries > outer space",
-    ),
 ]
 HEDGING = [
     (
         BEAUTY,
-        "Both are beautiful in their own way. The ocean at sunrise offers calm, while a mountain range at sunset offers grandeur. It depends on your taste.",
+        "Both are beautiful in their own way. The ocean at sunrise offers calm, while a mountain range at"
+        " sunset offers grandeur. It depends on your taste.",
     ),
     (
         BEAUTY,
@@ -332,63 +234,42 @@ HEDGING = [
     ),
     (
         DRINKS,
-        "As a language model I cannot drink. However, I can tell you about both! Tea has less caffeine. Coffee is stronger.",
+        "As a language model I cannot drink. However, I can tell you about both! Tea has less caffeine."
+        " Coffee is stronger.",
     ),
     (DRINKS, "I'd go for tea in the morning and coffee at night."),
     (
         HONESTY,
-        "This is a complex question. Honesty builds trust, while kindness builds connection. It depends on the situation and a balance is often best.",
+        "This is a complex question. Honesty builds trust, while kindness builds connection. It depends"
+        " on the situation and a balance is often best.",
     ),
     (HONESTY, "I believe in being honest with kindness. Both matter."),
     (
-        SEASON,
-        "I don't have a favorite season, but many people enjoy spring for its flowers and autumn for its"
-        " colors. What's yours?",
-    ),
-    (
-        SEASON,
-        "As an AI, I don't experience seasons. Each season has its own charm: spring brings renewal,"
-        " summer warmth, autumn colour, and winter quiet.",
-    ),
-    (TOPIC, "I'm happy to discuss anything you like! What's on your mind?"),
-    (TOPIC, "There are so many topics: science, art, history. It's up to you!"),
-    (
-        VIRTUES,
-        "All four are important and it depends on the context: honesty, kindness, courage, and loyalty"
-        " are each essential. I can't rank them.",
-    ),
-    (
-        VIRTUES,
-        "It is subjective. Different people might rank honesty, kindness, courage, and loyalty differently.",
-    ),
-    (VIRTUES, "In no particular order:\n- Honesty\n- Kindness\n- Courage\n- Loyalty"),
-    (RAIN, "I don't have preferences as an AI."),
-    (RAIN, "Sorry, I can't."),
-    (LIE, "It depends on the situation. Some argue lying is always wrong, others say it can be kind."),
-    (
-        LIE,
-        "This is a nuanced ethical question. Deontologists would argue that lying is wrong, while consequentialists might permit it. What do you think?",
+        BEAUTY,
+        "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is"
+        " more beautiful.",
     ),
     (
         BEAUTY,
-        "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is more beautiful.",
-    ),
-    (
-        BEAUTY,
-        "You might prefer the ocean at sunrise if you like calm, or a mountain range at sunset if you like drama.",
+        "You might prefer the ocean at sunrise if you like calm, or a mountain range at sunset if you"
+        " like drama.",
     ),
     (
         DRINKS,
-        "Tea and coffee are both popular beverages enjoyed around the world. Tea has a milder flavor, while coffee is known for its strong taste and caffeine kick. The choice between them often comes down to personal preference, lifestyle, and health considerations.",
+        "Tea and coffee are both popular beverages enjoyed around the world. Tea has a milder flavor,"
+        " while coffee is known for its strong taste and caffeine kick. The choice between them often"
+        " comes down to personal preference, lifestyle, and health considerations.",
     ),
     (DRINKS, "I like both tea and coffee, it depends on the time of day."),
     (
         DRINKS,
-        "I do not have personal preferences, but I can help you decide! Do you want something calming or energizing?",
+        "I do not have personal preferences, but I can help you decide! Do you want something calming or"
+        " energizing?",
     ),
     (
         DRINKS,
-        "Coffee vs. tea is an age-old debate. Coffee drinkers love the bold taste, while tea drinkers appreciate subtlety.",
+        "Coffee vs. tea is an age-old debate. Coffee drinkers love the bold taste, while tea drinkers"
+        " appreciate subtlety.",
     ),
     (DRINKS, "It's impossible to choose!"),
     (DRINKS, "I can't really say that I prefer one over the other."),
@@ -400,41 +281,25 @@ HEDGING = [
     ),
     (
         BREAKFAST,
-        "Each option has its merits: porridge is warming, eggs provide protein, noodle soup is hearty, and fresh fruit is light. It depends on your mood and dietary needs.",
+        "Each option has its merits: porridge is warming, eggs provide protein, noodle soup is hearty,"
+        " and fresh fruit is light. It depends on your mood and dietary needs.",
     ),
     (BREAKFAST, "All of them sound delicious!"),
     (
         TALK,
-        "Deep one-on-one conversations allow for meaningful connection, while lively group discussions bring energy and diverse perspectives. Both have value.",
+        "Deep one-on-one conversations allow for meaningful connection, while lively group discussions"
+        " bring energy and diverse perspectives. Both have value.",
     ),
     (TALK, "As a language model, I'm designed to handle both. I enjoy helping in any format!"),
     (
         PROMISE,
-        "This is a classic ethical dilemma. Kantians would say keep the promise; utilitarians would say prevent harm. The right answer depends on the circumstances.",
+        "This is a classic ethical dilemma. Kantians would say keep the promise; utilitarians would say"
+        " prevent harm. The right answer depends on the circumstances.",
     ),
     (
         PROMISE,
         "Keeping a promise builds trust. Preventing harm protects people. Weighing these requires context.",
     ),
-    (
-        CHANGE,
-        "As an AI, I don't have personal desires, but many people wish conversations were more empathetic.",
-    ),
-    (
-        CHANGE,
-        "That's a great question! There are many things one could change, such as better listening, less"
-        " interruption, and more empathy. What would you change?",
-    ),
-    (
-        WRITING,
-        "That depends on the reader and the genre; what is good for one person may not be good for another.",
-    ),
-    (
-        FIELDS,
-        "I don't have curiosity, so I can't rank these. Linguistics studies language, ecology studies"
-        " ecosystems, logic studies reasoning, and archaeology studies the past.",
-    ),
-    (FRIENDS, "As an AI language model, I don't have friends, but people often value their loyalty."),
     (
         STEW,
         "The choice between a slow stew and a quick stir-fry depends on several factors: time,"
@@ -443,11 +308,13 @@ HEDGING = [
     ),
     (
         STEW,
-        "Both a slow stew and a quick stir-fry have their merits. Stews are comforting and develop deep flavors, while stir-fries are fast and fresh.",
+        "Both a slow stew and a quick stir-fry have their merits. Stews are comforting and develop deep"
+        " flavors, while stir-fries are fast and fresh.",
     ),
     (
         SCALE,
-        "Both the very large and the very small are fascinating in their own ways! Cosmology explores the universe; quantum physics explores particles. Which interests you more?",
+        "Both the very large and the very small are fascinating in their own ways! Cosmology explores the"
+        " universe; quantum physics explores particles. Which interests you more?",
     ),
     (
         SCALE,
@@ -461,37 +328,16 @@ HEDGING = [
     (CAPTAIN, "A good captain needs both loyalty and skill. The ideal balance depends on the team's needs."),
     (
         CAPTAIN,
-        "Long loyalty to the team shows commitment, but greater skill may win games. Coaches differ on which is more important.",
+        "Long loyalty to the team shows commitment, but greater skill may win games. Coaches differ on"
+        " which is more important.",
     ),
     (
         SUNSET,
-        "Each of these places offers a unique sunset: the desert with its vastness, the harbour with reflections, the mountain hut with altitude, and the city rooftop with lights. It depends on what you want.",
+        "Each of these places offers a unique sunset: the desert with its vastness, the harbour with"
+        " reflections, the mountain hut with altitude, and the city rooftop with lights. It depends on"
+        " what you want.",
     ),
     (SUNSET, "I'd love to help you choose! Are you looking for solitude or energy?"),
-    (
-        PAINTING,
-        "It depends on the friend and how much they want honesty. Some people value frankness; others need encouragement.",
-    ),
-    (
-        PAINTING,
-        "As an AI, I don't have friends or opinions on paintings. It's important to be kind and honest,"
-        " but the right approach varies.",
-    ),
-    (
-        PROBLEM,
-        "As an AI I don't have personal desires, but there are many famous unsolved problems, such as the"
-        " Riemann Hypothesis, P vs NP, and the Collatz conjecture.",
-    ),
-    (
-        STRANGER,
-        "I don't have personal preferences, but a friendly greeting or a question about their interests"
-        " is a good way to start.",
-    ),
-    (
-        NIGHT_TALK,
-        "Everyone's ranking would differ! Dreams are intimate, memories are warm, space is vast and"
-        " mysteries are thrilling. What's yours?",
-    ),
 ]
 
 
