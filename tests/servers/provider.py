@@ -69,6 +69,7 @@ class Provider:
         self.under_way = 0
         self.most_under_way = 0
         self.times: list[float] = []
+        self.levels: list[int] = []
         self.batches: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.item_fate: Callable[[str, dict[str, Any]], str] = lambda custom_id, body: "succeeded"
@@ -114,6 +115,7 @@ class Provider:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         self.times.append(time.monotonic())
+        self.levels.append(self.under_way)
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)
@@ -123,8 +125,10 @@ class Provider:
                     await asyncio.sleep(reply.delay)
                 return reply
             body = request.json()
-            self.calls.append(body)
-            return self.reply(request.path, body)
+            reply = self.reply(request.path, body)
+            if reply.status == 200:
+                self.calls.append(body)
+            return reply
         finally:
             self.under_way -= 1
 

@@ -208,12 +208,14 @@ def _describe_estimate(found: JudgingEstimate) -> list[str]:
         f"measured over {found.measured_calls:,} calls of this judge" if found.measured_calls else "assumed"
     )
     lines = [
-        f"{found.judge} ({found.model}): {found.records:,} records, {found.responses:,} responses, {found.calls:,} calls",
-        f"tokens: {found.input_tokens:,} in ({found.rubric_tokens:,} of each call are the rubric), {found.output_tokens:,} out",
+        f"{found.judge} ({found.model}): {found.records:,} records, {found.responses:,} responses, "
+        f"{found.calls:,} calls",
+        f"tokens: {found.input_tokens:,} in ({found.rubric_tokens:,} of each call are the rubric), "
+        f"{found.output_tokens:,} out",
         f"live: {_dollars(found.dollars_live)}, {_hours(found.hours_live)}, the rubric cached",
         f"--batch: {_dollars(found.dollars_batch)}, at most {_hours(found.hours_batch)}, often within one",
-        f"({found.characters_per_token:g} characters a token and {found.seconds_per_call:g} s a call {source}; prices of "
-        f"{found.prices_checked})",
+        f"({found.characters_per_token:g} characters a token and {found.seconds_per_call:g} s a call {source}; "
+        f"prices of {found.prices_checked})",
     ]
     return [*lines, f"spent so far: {_dollars(found.spent)}"] if found.spent else lines
 
