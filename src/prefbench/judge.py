@@ -140,7 +140,7 @@ class _Run:
             while open_cells:
                 for cell in open_cells:
                     self._judge_cell(cell, batch=batch)
-                open_cells = [cell for cell in open_cells if cell.pending.count - cell.report.failed]
+                open_cells = [cell for cell in open_cells if cell.pending.count]
                 if not (self.wait and any(cell.report.in_flight for cell in open_cells)):
                     break
                 self._sleep()
@@ -195,12 +195,13 @@ class _Run:
         with _Writers(cell.folder, self.judge.name, self.rule) as writers:
             for judgement in self.judge.judge(hand_out()):
                 record = waiting.pop(judgement.key)
+                cell.pending.count -= 1
                 if judgement.error is not None:
+                    cell.pending.done.add(record.key)  # for this run
                     _keep_error(cell.report, judgement)
                     continue
                 writers.write(record, judgement)
                 cell.pending.done.add(record.key)
-                cell.pending.count -= 1
                 cell.report.written += 1
                 cell.report.unreadable += judgement.verdicts.count(None)
                 self.progress.advance(1, self._note())

@@ -113,14 +113,15 @@ def _ask(place: Path, live: Sequence[Intent], states: Sequence[BatchState]) -> s
         backend = _open(place)
     except ConfigError as error:
         return str(error)
-    for intent, state in zip(live, states, strict=True):
-        if intent.batch_id is None:
-            continue
-        try:
-            now = backend.batches().progress(intent.batch_id)
-        except Exception as error:  # noqa: BLE001 - trouble raises again what is a bug
-            return backend.trouble(error).message
-        state.state, state.counts = now.status, now.counts
+    try:
+        for intent, state in zip(live, states, strict=True):
+            if intent.batch_id is not None:
+                now = backend.batches().progress(intent.batch_id)
+                state.state, state.counts = now.status, now.counts
+    except Exception as error:  # noqa: BLE001 - trouble raises again what is a bug
+        return backend.trouble(error).message
+    finally:
+        backend.close()
     return None
 
 

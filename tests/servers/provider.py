@@ -150,6 +150,8 @@ class Provider:
             batch = self._begin(items, {})
             return self.after_batch() or json_reply(self._message_batch(batch))
         if path == "/messages/batches":
+            for batch in self.batches.values():
+                self._poll(batch)  # a batch goes on, whether it is listed or asked for
             listed = [self._message_batch(batch) for batch in reversed(self.batches.values())]
             return json_reply({"data": listed, "has_more": False, "first_id": None, "last_id": None})
         batch = self.batches[path.split("/")[3]]

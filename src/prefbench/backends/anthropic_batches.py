@@ -36,9 +36,10 @@ class AnthropicBatches:
 
     def begin(self, intent: Intent, items: Sequence[bytes]) -> str:
         """Send the batch."""
-        with self._backend.connect_blocking() as client:
-            batch = client.messages.batches.create(requests=[orjson.loads(item) for item in items])
-            return str(batch.id)
+        batch = self._backend.blocking.messages.batches.create(
+            requests=[orjson.loads(item) for item in items]
+        )
+        return str(batch.id)
 
     def find(self, intent: Intent, known: frozenset[str]) -> Found:
         """Look at the batches of that time with that many items: the custom ids in their results tell whose they are.
@@ -47,26 +48,25 @@ class AnthropicBatches:
         """
         earliest = datetime.fromisoformat(intent.submitted or intent.created) - CLOCKS_APART
         undecided = False
-        with self._backend.connect_blocking() as client:
-            for batch in client.messages.batches.list(limit=100):
-                if batch.created_at < earliest:
-                    break
-                counts = batch.request_counts
-                total = (
-                    counts.processing + counts.succeeded + counts.errored + counts.expired + counts.canceled
-                )
-                if batch.id in known or total != len(intent.items):
-                    continue
-                if batch.processing_status != "ended":
-                    undecided = True
-                elif next(iter(client.messages.batches.results(batch.id))).custom_id in intent.items:
-                    return Found(str(batch.id))
+        for batch in self._backend.blocking.messages.batches.list(limit=100):
+            if batch.created_at < earliest:
+                break
+            counts = batch.request_counts
+            total = counts.processing + counts.succeeded + counts.errored + counts.expired + counts.canceled
+            if batch.id in known or total != len(intent.items):
+                continue
+            if batch.processing_status != "ended":
+                undecided = True
+            elif (
+                next(iter(self._backend.blocking.messages.batches.results(batch.id))).custom_id
+                in intent.items
+            ):
+                return Found(str(batch.id))
         return Found(undecided=undecided)
 
     def progress(self, batch_id: str) -> Progressed:
         """Ask how far a batch is."""
-        with self._backend.connect_blocking() as client:
-            batch = client.messages.batches.retrieve(batch_id)
+        batch = self._backend.blocking.messages.batches.retrieve(batch_id)
         counts = batch.request_counts
         told = {
             "processing": counts.processing,
@@ -79,9 +79,8 @@ class AnthropicBatches:
 
     def results(self, batch_id: str) -> Iterator[bytes]:
         """Yield the result lines."""
-        with self._backend.connect_blocking() as client:
-            for result in client.messages.batches.results(batch_id):
-                yield orjson.dumps(result.model_dump(mode="json"))
+        for result in self._backend.blocking.messages.batches.results(batch_id):
+            yield orjson.dumps(result.model_dump(mode="json"))
 
     def custom_id(self, line: dict[str, Any]) -> str:
         """Return the custom id of a result."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Output, Request, Usage
@@ -43,15 +43,12 @@ class OpenAIBackend(RemoteBackend):
         )
         return client
 
-    def connect_blocking(self) -> AbstractContextManager[Any]:
+    def connect_blocking(self) -> Any:
         """Return a new client that waits, for the few requests of batches."""
         import openai
 
         key = None if self._has_key() else "none"
-        client: AbstractContextManager[Any] = openai.OpenAI(
-            api_key=key, base_url=self.base_url, max_retries=0, timeout=self.timeout
-        )
-        return client
+        return openai.OpenAI(api_key=key, base_url=self.base_url, max_retries=0, timeout=self.timeout)
 
     def batches(self) -> BatchService:
         """Return the provider's side of batches."""

@@ -36,38 +36,34 @@ class OpenAIBatches:
     def prepare(self, intent: Intent, items: Sequence[bytes]) -> None:
         """Upload the file of items; without a batch that names it, it costs nothing."""
         content = b"".join(item + b"\n" for item in items)
-        with self._backend.connect_blocking() as client:
-            file = client.files.create(file=(f"{intent.name}.jsonl", content), purpose="batch")
+        file = self._backend.blocking.files.create(file=(f"{intent.name}.jsonl", content), purpose="batch")
         intent.input_file_id = str(file.id)
 
     def begin(self, intent: Intent, items: Sequence[bytes]) -> str:
         """Begin the batch, with the intent's name in its metadata."""
-        with self._backend.connect_blocking() as client:
-            batch = client.batches.create(
-                input_file_id=str(intent.input_file_id),
-                endpoint="/v1/chat/completions",
-                completion_window="24h",
-                metadata={METADATA_KEY: intent.name},
-            )
-            return str(batch.id)
+        batch = self._backend.blocking.batches.create(
+            input_file_id=str(intent.input_file_id),
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            metadata={METADATA_KEY: intent.name},
+        )
+        return str(batch.id)
 
     def find(self, intent: Intent, known: frozenset[str]) -> Found:
         """Look for the intent's name, or its file, among the batches of that time."""
         earliest = datetime.fromisoformat(intent.submitted or intent.created).timestamp() - CLOCKS_APART
-        with self._backend.connect_blocking() as client:
-            for batch in client.batches.list(limit=100):
-                if batch.created_at < earliest:
-                    break
-                if (batch.metadata or {}).get(METADATA_KEY) == intent.name:
-                    return Found(str(batch.id))
-                if intent.input_file_id and batch.input_file_id == intent.input_file_id:
-                    return Found(str(batch.id))
+        for batch in self._backend.blocking.batches.list(limit=100):
+            if batch.created_at < earliest:
+                break
+            if (batch.metadata or {}).get(METADATA_KEY) == intent.name:
+                return Found(str(batch.id))
+            if intent.input_file_id and batch.input_file_id == intent.input_file_id:
+                return Found(str(batch.id))
         return Found()
 
     def progress(self, batch_id: str) -> Progressed:
         """Ask how far a batch is."""
-        with self._backend.connect_blocking() as client:
-            batch = client.batches.retrieve(batch_id)
+        batch = self._backend.blocking.batches.retrieve(batch_id)
         counts = batch.request_counts
         told = (
             {"total": counts.total, "completed": counts.completed, "failed": counts.failed} if counts else {}
@@ -82,13 +78,14 @@ class OpenAIBatches:
 
     def results(self, batch_id: str) -> Iterator[bytes]:
         """Yield the lines of the file of answers, then those of the file of errors."""
-        with self._backend.connect_blocking() as client:
-            batch = client.batches.retrieve(batch_id)
-            for file_id in (batch.output_file_id, batch.error_file_id):
-                if file_id:
-                    yield from (
-                        line for line in client.files.content(file_id).read().splitlines() if line.strip()
-                    )
+        batch = self._backend.blocking.batches.retrieve(batch_id)
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if file_id:
+                yield from (
+                    line
+                    for line in self._backend.blocking.files.content(file_id).read().splitlines()
+                    if line.strip()
+                )
 
     def custom_id(self, line: dict[str, Any]) -> str:
         """Return the custom id of a result."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
@@ -70,6 +70,7 @@ class RemoteBackend(ABC):
         self.concurrency = concurrency
         self.first_delay = first_delay
         self.spend = Spend(self.price)
+        self._blocking: Any = None
 
     @property
     def block(self) -> int:
@@ -125,7 +126,7 @@ class RemoteBackend(ABC):
         """Return a new client of the SDK, without retries of its own."""
 
     @abstractmethod
-    def connect_blocking(self) -> AbstractContextManager[Any]:
+    def connect_blocking(self) -> Any:
         """Return a new client that waits, without retries of its own."""
 
     @abstractmethod
@@ -139,10 +140,24 @@ class RemoteBackend(ABC):
     def list_models(self) -> list[str]:
         """Return the models that the server says it has. Raises BackendError."""
         try:
-            with self.connect_blocking() as client:
-                return sorted(str(model.id) for model in client.models.list())
+            return sorted(str(model.id) for model in self.blocking.models.list())
         except Exception as error:  # noqa: BLE001 - trouble raises again what is a bug
             raise BackendError(self.trouble(error).message) from None
+        finally:
+            self.close()
+
+    @property
+    def blocking(self) -> Any:
+        """The client of batches, that waits; opened when first used, until `close`."""
+        if self._blocking is None:
+            self._blocking = self.connect_blocking()
+        return self._blocking
+
+    def close(self) -> None:
+        """Close the client of batches."""
+        if self._blocking is not None:
+            self._blocking.close()
+            self._blocking = None
 
     def trouble(self, error: Exception) -> Trouble:
         """Return what an exception of the SDK means; raises again what is not the provider's fault."""

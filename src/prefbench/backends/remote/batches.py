@@ -109,8 +109,12 @@ class Batches:
         known: Callable[[], frozenset[str]],
         adoption_seconds: float = ADOPTION_SECONDS,
         most_items: int | None = None,
+        times: dict[str, int] | None = None,
     ) -> None:
-        """`known` returns the ids of the batches of other folders: they are not ours to adopt."""
+        """`known` returns the ids of the batches of other folders: they are not ours to adopt.
+
+        `times` says how often this run has sent each item; give it again to go on counting.
+        """
         self._service = service
         self._journal = journal
         self._trouble = trouble
@@ -118,7 +122,7 @@ class Batches:
         self._known = known
         self._adoption_seconds = adoption_seconds
         self._most_items = min(service.most_items, most_items or service.most_items)
-        self._times: dict[str, int] = {}
+        self._times = {} if times is None else times
         self.in_flight = 0
         """Items of the last pass that a provider is working on."""
 

@@ -57,8 +57,12 @@ def redact(text: str) -> str:
 def classify(error: Exception, *, sdk: Any, server: str, key_variable: str, model: str) -> Trouble:
     """Return what an exception of an SDK means; `sdk` is its module (`openai` and `anthropic` are alike here).
 
-    Any exception that is not the SDK's own is raised again: it is a bug.
+    Any exception that is neither the SDK's nor its transport's is raised again: it is a bug.
     """
+    import httpx2
+
+    if isinstance(error, httpx2.TransportError):  # a stream of results that broke off
+        return Trouble("passing", f"{server} broke off ({redact(str(error))})")
     if isinstance(error, UnreadableReplyError):
         return Trouble("passing", f"{server} sent a reply that cannot be read: {redact(str(error))}")
     if isinstance(error, sdk.APITimeoutError):

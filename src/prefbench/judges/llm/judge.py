@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from prefbench.backends import Backend, Completion, Request, Sampling, Treatment, open_backend
@@ -77,6 +78,7 @@ class ModelJudge:
         self._place: Workplace | None = None
         self._spend = Spend()
         self._batches: Batches | None = None
+        self._times: dict[Path, dict[str, int]] = {}
         self._intents: list[Intent] = []
         if batch and not self.is_remote:
             raise ConfigError(
@@ -119,6 +121,13 @@ class ModelJudge:
         """Load what is needed, and keep ledger and batches in the judge's folder from now on."""
         self.close()
         self._place = place
+        try:
+            self._open_in(place)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_in(self, place: Workplace) -> None:
         backend = self._open_backend()
         self._spend = Spend(
             self.price,
@@ -136,8 +145,10 @@ class ModelJudge:
             )
 
     def close(self) -> None:
-        """Bring the ledger to the disk."""
+        """Bring the ledger to the disk, and end the connections."""
         self._spend.close()
+        if isinstance(self._backend, RemoteBackend):
+            self._backend.close()
 
     def identify(self) -> dict[str, Any]:
         """Return what the backend says of the model, for the manifest."""
@@ -257,6 +268,7 @@ class ModelJudge:
             spend=self._spend,
             known=known,
             most_items=self._batch_items,
+            times=self._times.setdefault(place.folder, {}),
             **self._adoption,
         )
         if not self.batch:
