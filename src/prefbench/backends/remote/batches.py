@@ -154,9 +154,7 @@ class Batches:
         held = {mark for intent in intents if intent.live for mark in intent.items.values()}
         self.in_flight += sum(mark in held for mark in waiting)
         due = [mark for mark in waiting if mark not in held]
-        for mark in due:
-            self._times[mark] = self._times.get(mark, 0) + 1
-        for mark in [mark for mark in due if self._times[mark] > MOST_TIMES]:
+        for mark in [mark for mark in due if self._times.get(mark, 0) >= MOST_TIMES]:
             due.remove(mark)
             told = f"expired or failed {MOST_TIMES} times in batches"
             yield Completion(waiting[mark], error=told, fault="transient")
@@ -194,6 +192,8 @@ class Batches:
             self._begin(intent, items)
             intents.append(intent)
             self.in_flight += len(chunk)
+            for mark in intent.items.values():
+                self._times[mark] = self._times.get(mark, 0) + 1
 
     def _begin(self, intent: Intent, items: Sequence[bytes]) -> None:
         """Send the one request that begins a batch; where it is uncertain what became of it, leave that to `_adopt`."""

@@ -80,10 +80,9 @@ class ModelJudge:
         self._batches: Batches | None = None
         self._times: dict[Path, dict[str, int]] = {}
         self._intents: list[Intent] = []
-        if batch and not self.is_remote:
-            raise ConfigError(
-                f"judge {self.default_name!r} runs on this machine and has no batches: leave --batch out"
-            )
+        if not self.is_remote and (batch or budget is not None):
+            why = "has no batches: leave --batch out" if batch else "costs no money: leave --budget out"
+            raise ConfigError(f"judge {self.default_name!r} runs on this machine and {why}")
         if self.is_remote:
             self._open_backend()  # only takes note of its options, and so finds what is wrong with them
 
@@ -139,10 +138,6 @@ class ModelJudge:
             backend.check_key()
             backend.spend = self._spend
             self._open_batches(backend, place)
-        elif self._budget is not None:
-            raise ConfigError(
-                f"judge {self.default_name!r} runs on this machine and costs no money: leave --budget out"
-            )
 
     def close(self) -> None:
         """Bring the ledger to the disk, and end the connections."""
