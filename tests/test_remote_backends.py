@@ -324,8 +324,17 @@ def test_it_works_inside_a_running_loop():
     async def in_a_notebook(server):
         return list(open_at("openai", server).generate([request(1)]))
 
-    with ProviderServer(Provider(answer=said)) as server:
+    async def left_early(server):
+        stream = open_at("openai", server).generate(request(number) for number in range(100_000))
+        next(stream)
+        stream.close()
+
+    with ProviderServer(Provider(answer=said, latency=0.01)) as server:
         assert len(asyncio.run(in_a_notebook(server))) == 1
+        asyncio.run(left_early(server))
+        sent = len(server.provider.times)
+        time.sleep(0.2)
+        assert len(server.provider.times) <= sent + 1
 
 
 # keys

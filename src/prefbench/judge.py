@@ -192,6 +192,7 @@ class _Run:
                 waiting[record.key] = record
                 yield record
 
+        note = self.judge.note if isinstance(self.judge, WorkingJudge) else str
         with _Writers(cell.folder, self.judge.name, self.rule) as writers:
             for judgement in self.judge.judge(hand_out()):
                 record = waiting.pop(judgement.key)
@@ -204,10 +205,7 @@ class _Run:
                 cell.pending.done.add(record.key)
                 cell.report.written += 1
                 cell.report.unreadable += judgement.verdicts.count(None)
-                self.progress.advance(1, self._note())
-
-    def _note(self) -> str:
-        return self.judge.note() if isinstance(self.judge, WorkingJudge) else ""
+                self.progress.advance(1, note())
 
     def _close(self, cell: _Cell) -> None:
         """Write down what came of it, whether it went well or not."""

@@ -7,7 +7,7 @@ import queue
 import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +43,35 @@ def complete_live(
 ) -> Iterator[Completion]:
     """Yield the completion of each request as it finishes.
 
-    The event loop has a thread of its own, so that this works inside a notebook's loop too. Stops asking once the
-    budget is used up. Raises BackendError for what would hit every call.
+    The event loop runs while the caller waits for the next completion; where the caller's thread has a running loop
+    already, as in a notebook, ours runs in a thread of its own. Stops asking once the budget is used up.
+    Raises BackendError for what would hit every call.
     """
     runner = _Runner(requests, service, Pace(concurrency), spend)
-    thread = threading.Thread(target=runner.run, name="prefbench-calls", daemon=True)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        yield from runner.run()
+    else:
+        yield from _run_in_thread(runner)
+
+
+def _run_in_thread(runner: _Runner) -> Iterator[Completion]:
+    results: queue.SimpleQueue[Completion | BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            for completion in runner.run():
+                results.put(completion)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
+            results.put(error)
+        else:
+            results.put(None)
+
+    thread = threading.Thread(target=run, name="prefbench-calls", daemon=True)
     thread.start()
     try:
-        while (item := runner.results.get()) is not None:
+        while (item := results.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
@@ -63,13 +84,14 @@ class _Runner:
     """One round of calls on one event loop."""
 
     def __init__(self, requests: Iterable[Request], service: Service, pace: Pace, spend: Spend) -> None:
-        self.results: queue.SimpleQueue[Completion | BaseException | None] = queue.SimpleQueue()
         self._requests = requests
         self._service = service
         self._pace = pace
         self._spend = spend
         self._random = random.Random()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._done: list[Completion] = []
+        self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._fatal: BaseException | None = None
@@ -77,27 +99,43 @@ class _Runner:
         self._failures = 0
         self._stopped = threading.Event()
 
-    def run(self) -> None:
-        """Run the loop to its end; what ends it early is the last result."""
+    def run(self) -> Iterator[Completion]:
+        """Yield completions; the loop stands still while the caller is busy with one."""
+        loop = asyncio.new_event_loop()
+        main = loop.create_task(self._run())
+        self._loop, self._main = loop, main
+        main.add_done_callback(lambda _: self._news.set())
         try:
-            asyncio.run(self._run())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
-            self._fatal = self._fatal or error
-        self.results.put(self._fatal)
+            while True:
+                loop.run_until_complete(self._news.wait())
+                self._news.clear()
+                done, self._done = self._done, []
+                yield from done
+                if main.done() and not self._done:
+                    break
+            if self._fatal is not None:
+                raise self._fatal
+            if not self._stopped.is_set():
+                main.result()
+        finally:
+            self._close(loop, main)
 
     def stop(self) -> None:
         """Cancel what is under way, from another thread."""
         self._stopped.set()
-        if self._loop is not None and self._main is not None and not self._loop.is_closed():
-            try:
+        if self._loop is not None and self._main is not None:
+            with suppress(RuntimeError):  # it has closed already
                 self._loop.call_soon_threadsafe(self._main.cancel)
-            except RuntimeError:  # it closed between the two
-                return
+
+    def _close(self, loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
+        main.cancel()
+        try:
+            loop.run_until_complete(asyncio.gather(main, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
     async def _run(self) -> None:
-        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         async with self._service.connect() as client:
             try:
                 async for request, entered, ceiling in self._admitted():
@@ -141,7 +179,8 @@ class _Runner:
         finally:
             self._spend.release(ceiling)
             self._pace.leave()
-        self.results.put(completion)
+        self._done.append(completion)
+        self._news.set()
 
     async def _attempt(self, client: Any, request: Request, entered: int) -> Completion:
         """Call until there is an answer or a fault that stays. Holds a place on entry and on exit."""
