@@ -91,18 +91,28 @@ def requests_of(study: Path, provider: str, url: str) -> tuple[list[dict], list[
     paths = (study / "condition_1_base" / "responses").iterdir()
     records = [record for path in paths for _, record in read_models(path, ResponseRecord)]
     asked = [request for request, _ in judge.first_requests(records)]
-    arguments = backend.body if provider == "openai" else backend.arguments
-    return [arguments(request) for request in asked], [
+    return [plain_arguments(backend, request) for request in asked], [
         sum(len(response.text) for response in record.responses) + len(record.prompt) for record in records
     ]
 
 
+def plain_arguments(backend, request) -> dict:
+    """Return the arguments as a user of the SDK would give them."""
+    body = backend.body(request)
+    extra = {name: body.pop(name) for name in ("temperature",) if backend.provider == "anthropic"}
+    return body | ({"extra_body": extra} if extra else {})
+
+
 async def call_bare(provider: str, url: str, bodies: list[dict], concurrency: int) -> None:
-    backend = open_backend(
-        provider, "m", options={"base_url": url + PROVIDERS[provider], "concurrency": concurrency}
-    )
+    import anthropic
+    import httpx2
+    import openai
+
+    limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    http = openai.DefaultAsyncHttpxClient(limits=limits)
+    client_class = openai.AsyncOpenAI if provider == "openai" else anthropic.AsyncAnthropic
     waiting = iter(bodies)
-    async with backend.connect() as client:
+    async with client_class(api_key="none", base_url=url + PROVIDERS[provider], http_client=http) as client:
         create = client.chat.completions.create if provider == "openai" else client.messages.create
 
         async def work() -> None:
@@ -169,8 +179,8 @@ def compare_per_response(folder: Path, url: str, count: int) -> None:
     sent = sum(len(body["messages"][1]["content"]) for body in bodies) / count
     needed = sum(responses) / count
     print(
-        f"characters a record: rubric {rubric:,} (cached), message {sent:,.0f} for prompt and responses of {needed:,.0f}: "
-        f"{(rubric + sent) / (rubric + needed):.3f} x (rubric + responses)"
+        f"characters a record: rubric {rubric:,} (cached), message {sent:,.0f} for prompt and responses of "
+        f"{needed:,.0f}: {(rubric + sent) / (rubric + needed):.3f} x (rubric + responses)"
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Output, Request, Usage
 from prefbench.backends.remote.backend import RemoteBackend, require_reply
 from prefbench.backends.remote.batches import BatchService
-from prefbench.backends.remote.schemas import without_keywords
 
 UNSUPPORTED = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern"})
 """Schema keywords that Claude's structured outputs refuse or ignore."""
@@ -25,16 +25,12 @@ class AnthropicBackend(RemoteBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
     many_answers: ClassVar[bool] = False
 
-    def connect(self) -> AbstractAsyncContextManager[Any]:
+    def connect_one(self) -> AbstractAsyncContextManager[Any]:
         """Return a new client."""
         import anthropic
-        import httpx2
 
         key = None if self._has_key() else "none"
-        most = self.concurrency + 8  # a kept connection for every call under way
-        http = anthropic.DefaultAsyncHttpxClient(
-            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most)
-        )
+        http = anthropic.DefaultAsyncHttpxClient(**self.transport_options())
         client: AbstractAsyncContextManager[Any] = anthropic.AsyncAnthropic(
             api_key=key, base_url=self.base_url, max_retries=0, timeout=self.timeout, http_client=http
         )
@@ -53,20 +49,22 @@ class AnthropicBackend(RemoteBackend):
 
         return AnthropicBatches(self)
 
-    async def call(self, client: Any, request: Request) -> Completion:
+    async def call(self, clients: Iterator[Any], request: Request) -> Completion:
         """Send one request for one answer."""
         from anthropic.types import Message
 
-        message = await client.messages.create(**self.arguments(request))
+        message = await next(clients).messages.create(**self.arguments(request))
         require_reply(message, Message)
         return read_message(request, message)
 
-    def arguments(self, request: Request, *, cache_hour: bool = False) -> dict[str, Any]:
-        """Return the arguments of `messages.create` for a request."""
-        body = self.body(request, cache_hour=cache_hour)
-        # the SDK has no arguments for these two any more, since the newest models refuse them
-        extra = {name: body.pop(name) for name in ("temperature", "top_p") if name in body}
-        return body | ({"extra_body": extra} if extra else {})
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """Return the arguments of `messages.create` for a request.
+
+        All but the required ones go as they are: the SDK has no temperature any more, since the newest models refuse
+        one, and it walks through every argument that it knows.
+        """
+        body = self.body(request)
+        return {name: body.pop(name) for name in ("model", "max_tokens", "messages")} | {"extra_body": body}
 
     def body(self, request: Request, *, cache_hour: bool = False) -> dict[str, Any]:
         """Return the JSON body of a request, as a batch holds it too."""
@@ -89,8 +87,10 @@ class AnthropicBackend(RemoteBackend):
                 body["top_p"] = sampling.top_p
         output: dict[str, Any] = {"effort": self.effort} if self.effort else {}
         if request.schema is not None:
-            left_out = UNSUPPORTED if self.is_official else frozenset[str]()
-            output["format"] = {"type": "json_schema", "schema": without_keywords(request.schema, left_out)}
+            output["format"] = {
+                "type": "json_schema",
+                "schema": self.schema_without(request.schema, UNSUPPORTED),
+            }
         return body | ({"output_config": output} if output else {})
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Output, Request, Usage
 from prefbench.backends.remote.backend import RemoteBackend, require_reply
 from prefbench.backends.remote.batches import BatchService
-from prefbench.backends.remote.schemas import without_keywords
 from prefbench.errors import BackendError
 
 UNSUPPORTED = frozenset({"minLength", "maxLength"})
@@ -25,15 +25,11 @@ class OpenAIBackend(RemoteBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     many_answers: ClassVar[bool] = True
 
-    def connect(self) -> AbstractAsyncContextManager[Any]:
+    def connect_one(self) -> AbstractAsyncContextManager[Any]:
         """Return a new client."""
-        import httpx2
         import openai
 
-        most = self.concurrency + 8
-        http = openai.DefaultAsyncHttpxClient(
-            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most)
-        )
+        http = openai.DefaultAsyncHttpxClient(**self.transport_options())
         client: AbstractAsyncContextManager[Any] = openai.AsyncOpenAI(
             api_key=None if self._has_key() else "none",
             base_url=self.base_url,
@@ -56,20 +52,23 @@ class OpenAIBackend(RemoteBackend):
 
         return OpenAIBatches(self)
 
-    async def call(self, client: Any, request: Request) -> Completion:
+    async def call(self, clients: Iterator[Any], request: Request) -> Completion:
         """Send one request; a server that answers with fewer than n choices is asked again for the rest."""
         from openai.types.chat import ChatCompletion
 
         body = self.body(request)
+        # the SDK walks through every argument that it knows: all but the required ones go as they are
+        extra = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        create = next(clients).chat.completions.create
         outputs: tuple[Output, ...] = ()
         usage = Usage()
         while len(outputs) < request.n:
             left = request.n - len(outputs)
             if outputs:
-                body |= {"n": left} | (
-                    {"seed": (request.seed + len(outputs)) % LARGEST_SEED} if "seed" in body else {}
-                )
-            reply = await client.chat.completions.create(**body)
+                extra["n"] = left
+                if "seed" in extra:
+                    extra["seed"] = (request.seed + len(outputs)) % LARGEST_SEED
+            reply = await create(model=body["model"], messages=body["messages"], extra_body=extra)
             require_reply(reply, ChatCompletion)
             part = read_chat(request, reply)
             if not part.outputs:
@@ -98,8 +97,7 @@ class OpenAIBackend(RemoteBackend):
         if self.effort:
             body["reasoning_effort"] = self.effort
         if request.schema is not None:
-            left_out = UNSUPPORTED if self.is_official else frozenset[str]()
-            schema = without_keywords(request.schema, left_out)
+            schema = self.schema_without(request.schema, UNSUPPORTED)
             body["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "answer", "strict": True, "schema": schema},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
+from itertools import cycle
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -17,8 +19,11 @@ from prefbench.backends.remote.batches import BatchService
 from prefbench.backends.remote.catalogue import ModelFacts, Price, find_model, parse_price
 from prefbench.backends.remote.faults import Trouble, UnreadableReplyError, classify
 from prefbench.backends.remote.live import FIRST_DELAY, Service, complete_live
+from prefbench.backends.remote.schemas import without_keywords
 from prefbench.backends.remote.spend import Spend
 from prefbench.errors import BackendError, ConfigError
+
+CALLS_PER_CLIENT = 16
 
 SEEDING = (
     "the seed of each request is sent where the server takes one; what it guarantees is the server's affair, "
@@ -71,13 +76,15 @@ class RemoteBackend(ABC):
         self.first_delay = first_delay
         self.spend = Spend(self.price)
         self._blocking: Any = None
+        self._ssl: Any = None
+        self._schemas: dict[int, tuple[Mapping[str, Any], dict[str, Any]]] = {}
 
     @property
     def block(self) -> int:
         """Requests do not share any computation."""
         return 1
 
-    @property
+    @cached_property
     def is_official(self) -> bool:
         """Whether the requests go to the provider itself, and not to a server that speaks its language."""
         return urlsplit(self.base_url).hostname == urlsplit(self.official_url).hostname
@@ -121,8 +128,19 @@ class RemoteBackend(ABC):
                 del waiting[number]
                 yield whole
 
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Iterator[Any]]:
+        """Open the clients of live calls, to be taken in turn.
+
+        The transport looks at every connection of a client for each call; several small clients keep that short.
+        """
+        async with AsyncExitStack() as stack:
+            count = -(-self.concurrency // CALLS_PER_CLIENT)
+            clients = [await stack.enter_async_context(self.connect_one()) for _ in range(count)]
+            yield cycle(clients)
+
     @abstractmethod
-    def connect(self) -> AbstractAsyncContextManager[Any]:
+    def connect_one(self) -> AbstractAsyncContextManager[Any]:
         """Return a new client of the SDK, without retries of its own."""
 
     @abstractmethod
@@ -134,7 +152,7 @@ class RemoteBackend(ABC):
         """Return the provider's side of batches."""
 
     @abstractmethod
-    async def call(self, client: Any, request: Request) -> Completion:
+    async def call(self, clients: Iterator[Any], request: Request) -> Completion:
         """Send one request and return its completion; raises what the SDK raises."""
 
     def list_models(self) -> list[str]:
@@ -152,6 +170,27 @@ class RemoteBackend(ABC):
         if self._blocking is None:
             self._blocking = self.connect_blocking()
         return self._blocking
+
+    def transport_options(self) -> dict[str, Any]:
+        """Return what every client's transport is opened with: one TLS context, a kept connection a call."""
+        import ssl
+
+        import httpx2
+
+        if self._ssl is None:
+            self._ssl = ssl.create_default_context()
+        limits = httpx2.Limits(
+            max_connections=self.concurrency + 8, max_keepalive_connections=self.concurrency + 8
+        )
+        return {"limits": limits, "verify": self._ssl}
+
+    def schema_without(self, schema: Mapping[str, Any], keywords: frozenset[str]) -> dict[str, Any]:
+        """Return a schema as the provider takes it; the same schema is worked on once."""
+        kept = self._schemas.get(id(schema))
+        if kept is None or kept[0] is not schema:
+            left_out = keywords if self.is_official else frozenset[str]()
+            kept = self._schemas[id(schema)] = (schema, without_keywords(schema, left_out))
+        return kept[1]
 
     def close(self) -> None:
         """Close the client of batches."""

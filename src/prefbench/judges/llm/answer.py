@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ class Answer:
     summary: str | None
 
 
+@cache
 def answer_schema(count: int) -> dict[str, Any]:
     """Return the JSON schema of an answer about `count` responses.
 
