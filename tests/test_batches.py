@@ -24,6 +24,9 @@ from prefbench.judges.places import BATCHES
 from prefbench.status import judge_status
 from prefbench.store import read_json
 
+pytest.importorskip("openai", reason="needs the SDK: pip install 'prefbench[openai]'")
+pytest.importorskip("anthropic", reason="needs the SDK: pip install 'prefbench[anthropic]'")
+
 JUDGES = ("claude", "openai")
 pytestmark = pytest.mark.parametrize("judge", JUDGES)
 

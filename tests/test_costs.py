@@ -28,6 +28,9 @@ from prefbench.estimate import estimate_judging
 from prefbench.judge import judge_responses
 from prefbench.records import RecordKey
 
+pytest.importorskip("openai", reason="needs the SDK: pip install 'prefbench[openai]'")
+pytest.importorskip("anthropic", reason="needs the SDK: pip install 'prefbench[anthropic]'")
+
 PRICE = "2000/10000"  # so dear that a few calls are dollars
 
 

@@ -203,6 +203,8 @@ def test_a_judgement_of_another_record_is_not_stored():
 def test_every_built_in_judge_opens_and_describes_itself(name, monkeypatch):
     for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(variable)
+    sdk = {"claude": "anthropic", "anthropic": "anthropic", "openai": "openai"}.get(name, "sys")
+    pytest.importorskip(sdk, reason=f"needs the SDK: pip install 'prefbench[{sdk}]'")
     needs_model = name in ("hf", "vllm")
     judge = open_judge(name, options={"model": "some/model"} if needs_model else {})
     assert judge.name == (f"{name}-model" if needs_model else name)

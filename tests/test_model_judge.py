@@ -24,6 +24,9 @@ from prefbench.records import Response, ResponseRecord, ScoredRecord
 from prefbench.scores import load_scores
 from prefbench.store import Appender, read_json, read_models
 
+pytest.importorskip("openai", reason="needs the SDK: pip install 'prefbench[openai]'")
+pytest.importorskip("anthropic", reason="needs the SDK: pip install 'prefbench[anthropic]'")
+
 JUDGES = ("claude", "openai")
 
 

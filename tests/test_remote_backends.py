@@ -21,6 +21,9 @@ from prefbench.backends.remote.pace import Pace
 from prefbench.errors import BackendError, ConfigError
 from prefbench.records import RecordKey
 
+pytest.importorskip("openai", reason="needs the SDK: pip install 'prefbench[openai]'")
+pytest.importorskip("anthropic", reason="needs the SDK: pip install 'prefbench[anthropic]'")
+
 PROVIDERS = ("openai", "anthropic")
 
 

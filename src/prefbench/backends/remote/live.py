@@ -48,12 +48,15 @@ def complete_live(
     Raises BackendError for what would hit every call.
     """
     runner = _Runner(requests, service, Pace(concurrency), spend)
+    yield from _run_in_thread(runner) if _is_in_loop() else runner.run()
+
+
+def _is_in_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        yield from runner.run()
-    else:
-        yield from _run_in_thread(runner)
+        return False
+    return True
 
 
 def _run_in_thread(runner: _Runner) -> Iterator[Completion]:
