@@ -112,6 +112,8 @@ def test_version():
         (["compare", "cond1"], 2, "second"),
         (["compare", "cond1", "cond7"], 2, "cond7"),
         (["compare", "cond1", "1"], 2, "two different conditions"),
+        (["sample", "--model", "m", "--adapter", "a"], 2, "--condition dpo"),
+        (["init", "new", "--adapter", "a"], 2, "--factorial"),
         (["import", "nowhere.jsonl"], 3, "nowhere.jsonl"),
         (["prompts", "show", "aes_999999"], 2, "aes_"),
         (["prompts", "list", "--format", "binary"], 2, "did you mean 'binary_choice'"),
@@ -173,6 +175,31 @@ def test_init_writes_a_study_file_that_sample_reads(tmp_path):
     again = run("init", "my-study", folder=tmp_path)
     assert again.returncode == 2
     assert "--force" in again.stderr
+
+
+def test_init_writes_the_factorial_study_with_paths_as_seen_from_it(tmp_path):
+    from prefbench.study import load_study
+
+    (tmp_path / "made" / "adapter").mkdir(parents=True)
+    (tmp_path / "warm.safetensors").touch()
+    options = ("--adapter", "made/adapter", "--vectors", "warm.safetensors,elsewhere/calm.safetensors")
+    found = run("init", "my-study", "--model", "some/model", "--factorial", *options, folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    base, dpo, steered, both = load_study(tmp_path / "my-study").conditions
+    assert [each.name for each in (base, dpo, steered, both)] == [
+        "condition_1_base",
+        "condition_2_dpo",
+        "condition_3_base_vectors",
+        "condition_4_dpo_vectors",
+    ]
+    assert {each.model for each in (base, dpo, steered, both)} == {"some/model"}
+    assert (base.adapter, base.vectors, steered.adapter, dpo.vectors) == (None, [], None, [])
+    assert dpo.adapter == both.adapter
+    assert (tmp_path / dpo.adapter).samefile(tmp_path / "made" / "adapter")
+    assert steered.vectors == both.vectors
+    warm, calm = steered.vectors
+    assert (tmp_path / warm.file).samefile(tmp_path / "warm.safetensors")
+    assert Path(calm.file) == tmp_path / "my-study" / "elsewhere" / "calm.safetensors"
 
 
 def test_every_commented_setting_of_the_study_file_is_a_real_one(tmp_path):

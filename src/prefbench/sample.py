@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from prefbench.backends import (
 )
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
-from prefbench.conditions import choose_conditions, make_treatment
-from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
+from prefbench.conditions import choose_conditions, describe_source, group_by_model, make_treatment
+from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
@@ -92,7 +92,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     study: str | Path = DEFAULT_STUDY,
     *,
     model: str | None = None,
-    condition: str | None = None,
+    condition: str | Sequence[str] | None = None,
+    adapter: str | Path | None = None,
     temps: Sequence[float] | None = None,
     n_samples: int | None = None,
     max_tokens: int | None = None,
@@ -110,7 +111,9 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
 ) -> SampleReport:
     """Sample what is missing of a study's grid; an argument left at None comes from the study file, or its default.
 
-    Without a study file, one condition is sampled (`condition_1_base` unless `condition` names another).
+    `condition` names one condition or several of a study file; None takes all of them. Without a study file, one
+    condition is sampled (`condition_1_base` unless `condition` names another). Conditions of one model share one
+    load of it. `adapter` is a folder or a hub id; relative to the working directory, in a study file to that file.
     Records are appended as they are finished, so that an interrupted call is resumed by the same call.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
@@ -128,8 +131,16 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         "limit": limit,
     }
     grid = validate_grid(**{**config.sampling.model_dump(), **_given(given)})
-    cell = _given({"model": model, "prompt_style": prompt_style, "system_prompt": system_prompt})
-    conditions = choose_conditions(folder, config.conditions, condition, cell)
+    cell = _given(
+        {
+            "model": model,
+            "prompt_style": prompt_style,
+            "system_prompt": system_prompt,
+            "adapter": None if adapter is None else str(adapter),
+        }
+    )
+    names = [condition] if isinstance(condition, str) else condition
+    conditions = choose_conditions(folder, config.conditions, names, cell)
     source = config.study.prompts if prompts is None else prompts
     items = load_bank(source, domains=grid.domains, limit=grid.limit)
     name, reason = choose_backend(config.backend.name if backend is None else backend)
@@ -143,8 +154,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         progress=progress or Silent(),
     )
     report = SampleReport(folder, name, reason)
-    for shared_model, group in groupby(conditions, key=lambda each: each.model):
-        run.sample_model(shared_model, list(group), folder, report)
+    for shared_model, group in group_by_model(conditions).items():
+        run.sample_model(shared_model, group, folder, report)
     return report
 
 
@@ -186,7 +197,12 @@ class _Run:
 
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
-        return open_backend(self.backend, _locate(model), options=self.options, needs=needs)
+        backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
+        for (
+            condition
+        ) in conditions:  # a treatment that cannot be had is found before an hour of sampling, not after
+            backend.identify(make_treatment(condition))
+        return backend
 
     def _sample_condition(
         self,
@@ -284,10 +300,10 @@ class _Run:
         grid = self.grid
         return {
             "origin": "sample",
-            "model": condition.model,
+            "model": describe_source(condition.model),
             "system_prompt": condition.system_prompt,
-            "adapter": condition.adapter,
-            "vectors": [vector.model_dump() for vector in condition.vectors],
+            "adapter": describe_source(condition.adapter),
+            "vectors": [{**each.model_dump(), "file": Path(each.file).name} for each in condition.vectors],
             "n_samples": grid.n_samples,
             "max_tokens": grid.max_tokens,
             "top_p": grid.top_p,
@@ -370,10 +386,6 @@ def _describe_failures(failed: Sequence[ConditionReport]) -> str:
         f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
         "the other records are written, and the same command tries the missing ones again"
     )
-
-
-def _locate(model: str) -> str:
-    return str(demo_model_path()) if model == DEMO_MODEL_NAME else model
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,14 +24,19 @@ def sample(
     model: Annotated[str | None, typer.Option(help="Hub id or folder; `demo` is the bundled model.")] = None,
     condition: Annotated[
         str | None,
-        typer.Option("--condition", "-c", help="Name of the condition; a study file's own: only this one."),
+        typer.Option("--condition", "-c", help="Name of the condition; of a study file: only these (1,dpo)."),
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="LoRA adapter of this condition: a folder or a hub id.")
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
     temps: Annotated[
         str | None, typer.Option(help="Temperatures, with commas between; 0.7,1.0,1.5 if not given.")
     ] = None,
     n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt; 10 if not given.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")
+    ] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass; 0.95 if not given.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends an answer; may be repeated.")] = None,
     domains: Annotated[str | None, typer.Option(help="Only these domains, with commas between.")] = None,
@@ -41,7 +46,9 @@ def sample(
     ] = None,
     prompt_style: Annotated[
         str | None,
-        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."),
+        typer.Option(
+            help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."
+        ),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
@@ -65,7 +72,8 @@ def sample(
         report = sample_prompts(
             study,
             model=model,
-            condition=condition,
+            condition=split_commas(condition),
+            adapter=adapter,
             temps=read_numbers(temps, "temperature"),
             n_samples=n_samples,
             max_tokens=max_tokens,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Request, Treatment
+from prefbench.backends.hf.adapters import Adapters
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
@@ -24,7 +24,7 @@ SEEDING = (
 class HfBackend:
     """Samples with transformers. `batch_size` counts prompts: a batch has batch_size x n rows."""
 
-    supports: ClassVar[frozenset[str]] = frozenset({"seed", "system_prompt", "stop", "chat"})
+    supports: ClassVar[frozenset[str]] = frozenset({"seed", "system_prompt", "stop", "chat", "adapter"})
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class HfBackend:
         device: str = "auto",
         revision: str | None = None,
         enable_thinking: bool = False,
+        allow_other_base: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size {batch_size} must be 1 or more")
@@ -44,6 +45,10 @@ class HfBackend:
         self._model, self._tokenizer = load_model(model, revision=revision, dtype=dtype, device=device)
         self._identity = identify_model(model, self._model)
         self._decoder = BlockDecoder(self._model, self._tokenizer)
+        self._parameters = self._model.num_parameters()  # before an adapter adds its own
+        self._adapters = Adapters(
+            self._model, name=model, weights=self._identity, allow_other_base=allow_other_base
+        )
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
 
     @property
@@ -52,11 +57,12 @@ class HfBackend:
         return self._batch_size
 
     def identify(self, treatment: Treatment) -> dict[str, Any]:
-        """Return the weights, the number format and the way that prompts are put."""
+        """Return the weights, the adapter's, the number format and the way that prompts are put."""
         template = self._tokenizer.chat_template
         style = self._style(treatment)
         return {
             "weights": self._identity,
+            "adapter_weights": self._adapters.identify(treatment.adapter),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "prompt_style": style,
             "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
@@ -70,23 +76,27 @@ class HfBackend:
 
         return {
             "architecture": type(self._model).__name__,
-            "parameters": self._model.num_parameters(),
+            "parameters": self._parameters,
             "device": str(self._model.device),
             "context": self._context,
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            "versions": {
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                **self._adapters.versions(),
+            },
             "batch_size": self._batch_size,
             "seeding": SEEDING,
         }
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions of each block when it is decoded, in the order of the requests."""
-        pending = iter(requests)
-        while block := list(islice(pending, self._batch_size)):
+        for block in cut_blocks(requests, self._batch_size):
             yield from self._complete(block)
 
     def _complete(self, block: Sequence[Request]) -> Iterator[Completion]:
         prepared = [self._prepare(request) for request in block]
-        answers = iter(self._decode([item for item in prepared if isinstance(item, Prompt)]))
+        with self._adapters.active(block[0].treatment.adapter):
+            answers = iter(self._decode([item for item in prepared if isinstance(item, Prompt)]))
         for request, item in zip(block, prepared, strict=True):
             if isinstance(item, Prompt):
                 yield Completion(request, outputs=tuple(next(answers)))
@@ -123,3 +133,15 @@ class HfBackend:
 
     def _style(self, treatment: Treatment) -> PromptStyle:
         return resolve_style(treatment.prompt_style, self._name, self._tokenizer)
+
+
+def cut_blocks(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
+    """Yield the requests in blocks of at most `size` consecutive ones; no block mixes two treatments."""
+    block: list[Request] = []
+    for request in requests:
+        if block and (len(block) == size or request.treatment != block[0].treatment):
+            yield block
+            block = []
+        block.append(request)
+    if block:
+        yield block
