@@ -19,6 +19,7 @@ _HOMES = {
     "ScoredRecord": "records",
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
+    "build_pairs": "training",
     "compare_conditions": "compare",
     "import_responses": "importing",
     "judge_responses": "judge",
@@ -27,6 +28,7 @@ _HOMES = {
     "run_demo": "demo",
     "sample_prompts": "sample",
     "study_statistics": "stats",
+    "train_dpo": "training",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "ScoredRecord",
     "Statistics",
     "aggregate_scores",
+    "build_pairs",
     "compare_conditions",
     "import_responses",
     "judge_responses",
@@ -46,6 +49,7 @@ __all__ = [
     "run_demo",
     "sample_prompts",
     "study_statistics",
+    "train_dpo",
 ]
 
 if TYPE_CHECKING:
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
     from prefbench.sample import sample_prompts
     from prefbench.scores import load_scores
     from prefbench.stats import Statistics, study_statistics
+    from prefbench.training import build_pairs, train_dpo
 
 
 def __getattr__(name: str) -> Any:
