@@ -316,5 +316,5 @@ def test_peft_is_needed_only_for_an_adapter(tiny_model, monkeypatch):
         "prefbench.backends.registry.find_spec", lambda name: None if name == "peft" else find_spec(name)
     )
     open_backend("hf", str(tiny_model), options={})
-    with pytest.raises(MissingExtraError, match="prefbench.hf"):
+    with pytest.raises(MissingExtraError, match=r"prefbench\[hf\]"):
         open_backend("hf", str(tiny_model), options={}, needs=frozenset({"adapter"}))

@@ -114,6 +114,15 @@ def test_version():
         (["compare", "cond1", "1"], 2, "two different conditions"),
         (["sample", "--model", "m", "--adapter", "a"], 2, "--condition dpo"),
         (["init", "new", "--adapter", "a"], 2, "--factorial"),
+        (["train", "pairs", "nowhere"], 3, "no such folder"),
+        (["train", "pairs", "--rejected", "dop"], 2, "did you mean 'condition_2_dpo'"),
+        (["train", "pairs", "--temps", "warm"], 2, "temperature 'warm' is not a number"),
+        (["train", "pairs"], 2, "--prompt-style"),
+        (["train", "dpo", "nowhere.jsonl", "--model", "m"], 3, "nowhere.jsonl"),
+        (["train", "dpo", "pairs.jsonl"], 2, "--model"),
+        (["train", "dpo", "pairs.jsonl", "--model", "m", "--loss", "sft,dpo"], 2, "unknown loss 'dpo'"),
+        (["train", "dpo", "pairs.jsonl", "--model", "m", "--rank", "0"], 2, "rank"),
+        (["train", "dpo", "pairs.jsonl", "--model", "m", "--micro-batch", "5"], 2, "must divide batch_size 32"),
         (["import", "nowhere.jsonl"], 3, "nowhere.jsonl"),
         (["prompts", "show", "aes_999999"], 2, "aes_"),
         (["prompts", "list", "--format", "binary"], 2, "did you mean 'binary_choice'"),
@@ -127,6 +136,22 @@ def test_an_error_is_one_line_that_names_the_thing(folder, arguments, code, name
     assert len(found.stderr.strip().splitlines()) == 1
     assert found.stderr.startswith("prefbench: ")
     assert named in found.stderr
+
+
+@pytest.mark.parametrize("command", ["pairs", "dpo"])
+def test_help_of_training_shows_an_example(command):
+    found = run("train", command, "--help")
+    assert found.returncode == 0
+    assert f"Example:  prefbench train {command}" in found.stdout
+
+
+def test_pairs_are_made_from_a_judged_study(folder, tmp_path):
+    out = tmp_path / "pairs"
+    found = run("train", "pairs", "study", "--prompt-style", "qa", "--out", str(out), "--json", folder=folder)
+    assert found.returncode == 0, found.stderr
+    report = orjson.loads(found.stdout)
+    assert report["pairs"] == len((out / "train.jsonl").read_bytes().splitlines()) > 0
+    assert report["judge"] == "lexical"
 
 
 @pytest.mark.parametrize("command", [["aggregate"], ["stats"], ["compare", "cond1", "cond2"]])

@@ -88,13 +88,13 @@ def train_dpo(  # noqa: PLR0913 - the words of `prefbench train dpo`
     pairs, BackendError out of memory or when the loss is no longer a number.
     """
     recipe = recipe or Recipe()
-    if missing := [name for name in ("torch", "peft", "trl", "datasets") if find_spec(name) is None]:
-        raise MissingExtraError(f"training ({', '.join(missing)} not found)", "train")
     _check_batches(recipe, micro_batch, checkpoint_every)
     train_path, held_out_path = find_pairs(Path(pairs))
     held_out_path = Path(held_out) if held_out is not None else held_out_path
     train_pairs = read_pairs(train_path)
     kept_out = read_pairs(held_out_path) if held_out_path else []
+    if missing := [name for name in ("torch", "peft", "trl", "datasets") if find_spec(name) is None]:
+        raise MissingExtraError(f"training ({', '.join(missing)} not found)", "train")
     folder = Path(out)
     _check_folder(folder)
     with locked(folder, "train"):

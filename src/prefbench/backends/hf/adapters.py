@@ -89,7 +89,8 @@ class Adapters:
                 f"adapter {found.source!r} cannot be loaded on {self._name!r}: {first}"
             ) from error
         self._peft.eval()
-        wanted = set(get_peft_model_state_dict(self._peft, adapter_name=name))
+        # left to itself, it asks the hub for the base model's configuration to see if the vocabulary has grown
+        wanted = set(get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False))
         if lacking := sorted(wanted - set(found.shapes)):
             raise ConfigError(
                 f"adapter {found.source!r} is not whole on {self._name!r}: it lacks {len(lacking)} tensors, first "
