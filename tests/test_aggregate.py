@@ -14,6 +14,7 @@ from prefbench.errors import ConfigError, DataError
 from prefbench.statistics import (
     LabelThresholds,
     cell_rate,
+    effective_wilson,
     fixed_prompts_rate,
     label_record,
     record_consistency,
@@ -110,6 +111,49 @@ def test_majority_interval_clusters_records_in_prompts():
     expected = cell_rate([1, 0, 1, 0, 1, 0, 0, 1], 8)
     assert (single["majority_low"], single["majority_high"]) == pytest.approx((expected.low, expected.high))
     assert tripled["majority_low"] == pytest.approx(single["majority_low"], abs=0.02)
+
+
+def test_majority_interval_is_that_of_a_ratio_within_domains(frame):
+    """The published rate is a ratio (records with a majority over records), linearised about itself."""
+    sums = defaultdict(lambda: [0, 0])
+    for row in rated(frame.filter(pl.col("condition") == "condition_1_base").to_dicts()):
+        sums[row["domain"], row["id"]][0] += row["yes"] > row["no"]
+        sums[row["domain"], row["id"]][1] += 1
+    majorities, records = np.array(list(sums.values())).T
+    domains = [domain for domain, _ in sums]
+    ratio = majorities.sum() / records.sum()
+    residuals = majorities - ratio * records
+    squares = sum(np.var(residuals[np.array(domains) == name]) * domains.count(name) for name in set(domains))
+    df = len(sums) - len(set(domains))
+    low, high = effective_wilson(
+        ratio,
+        squares * len(sums) / df / records.sum() ** 2,
+        df,
+        prompts=len(sums),
+        samples=records.sum(),
+    )
+    row = aggregate_scores(frame).views["condition"].row(0, named=True)
+    assert (row["majority_rate"], row["majority_low"], row["majority_high"]) == pytest.approx(
+        (ratio, low, high), rel=1e-9
+    )
+
+
+def test_majorities_never_count_for_more_than_their_records():
+    """Every prompt has one majority in two: no spread between prompts, so that 16 records are the size."""
+    rows = [cell(k, 10 - k, id=f"p{n}", temperature=t) for n in range(8) for k, t in ((9, 0.7), (2, 1.0))]
+    row = aggregate_scores(frame_of(*rows)).views["condition"].row(0, named=True)
+    low, high = effective_wilson(0.5, 0.0, 7, prompts=8, samples=16)
+    assert (row["majority_low"], row["majority_high"]) == pytest.approx((float(low), float(high)))
+
+
+def test_a_domain_without_any_rate_costs_no_degree_of_freedom(frame):
+    lost = [cell(id=f"lost{n}", domain="lost", temperature=0.7) for n in range(3)]
+    columns = ("rate", "low", "high", "majority_low", "n_prompts")
+    one, two = (
+        aggregate_scores(each).views["condition"].select(columns).row(0)
+        for each in (frame, pl.concat([frame, frame_of(*lost)]))
+    )
+    assert one == two
 
 
 def test_unreadable_verdicts_are_missing_and_never_no():

@@ -40,6 +40,12 @@ def test_wilson_works_on_arrays():
     np.testing.assert_allclose(np.transpose([low, high]), expected, rtol=1e-9, atol=1e-12)
 
 
+@given(st.integers(1, 10_000), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+def test_wilson_ends_exactly_at_none_and_all(total, level):
+    low, high = wilson_interval([0, total], [total, total], level=level)
+    assert (low[0], high[1]) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize(("successes", "total"), [(0, 0), (-1, 5), (6, 5)])
 def test_wilson_refuses_counts_that_cannot_be(successes, total):
     with pytest.raises(ValueError, match="0 <= successes <= total"):

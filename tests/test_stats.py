@@ -183,15 +183,21 @@ def test_bounds_are_attained_when_all_gaps_go_one_way():
     assert (row["n_cells"], row["n_missing"]) == (4, 2)
 
 
-def test_prompts_that_one_condition_never_had_widen_the_bounds_of_the_effect():
-    frame = frame_of(
-        *(cell(5, 5, id=name, condition=c) for name in "ab" for c in (BASE, DPO)),
-        cell(10, 0, id="c"),
-        cell(10, 0, id="d"),
-    )
-    bounds = study_statistics(frame).tables["bounds"]
-    assert bounds["kind"].to_list() == ["effect"]
-    assert bounds.select("low", "high").row(0) == (pytest.approx(-0.5), pytest.approx(0.0))
+@pytest.mark.parametrize(("owner", "bounds"), [(BASE, (-0.5, 0.0)), (DPO, (0.0, 0.5))])
+def test_prompts_that_one_condition_never_had_widen_the_bounds_of_the_effect(owner, bounds):
+    shared = [cell(5, 5, id=name, condition=condition) for name in "ab" for condition in (BASE, DPO)]
+    frame = frame_of(*shared, *(cell(10, 0, id=name, condition=owner) for name in "cd"))
+    table = study_statistics(frame).tables["bounds"]
+    assert table["kind"].to_list() == ["effect"]
+    assert table.select("low", "high").row(0) == pytest.approx(bounds)
+    assert table.select("n_cells", "n_missing").row(0) == (8, 2)
+
+
+def test_bounds_weigh_prompts_alike_whatever_their_number_of_cells():
+    cells = [cell(10, 0, id="a", temperature=t) for t in (0.7, 1.0)] + [cell(id="a", temperature=1.5)]
+    frame = frame_of(*cells, cell(0, 10, id="b"), cell(0, 10, id="c"))
+    row = study_statistics(frame).tables["bounds"].row(0, named=True)
+    assert (row["low"], row["high"]) == (pytest.approx(2 / 9), pytest.approx(1 / 3))
 
 
 def test_nothing_missing_means_no_bounds(found):

@@ -243,12 +243,16 @@ def _group_sums(prompts: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
 
     within = list(dict.fromkeys((*groups, "domain", "rated")))
     share = pl.col("majority").sum() / pl.col("n_rated").sum()
-    residual = pl.col("majority") - share.over(groups) * pl.col("n_rated")
     counted = [name for name in prompts.columns if name.startswith("n_")]
     return (
         prompts.with_columns(
             deviation=pl.col("rate") - pl.col("rate").mean().over(within),
-            majority_deviation=pl.when("rated").then(residual - residual.mean().over(within)),
+            residual=pl.col("majority") - share.over(groups) * pl.col("n_rated"),
+        )
+        .with_columns(  # apart from the residual, whose window would otherwise be taken inside this one
+            majority_deviation=pl.when("rated").then(
+                pl.col("residual") - pl.col("residual").mean().over(within)
+            )
         )
         .group_by(groups, maintain_order=True)
         .agg(

@@ -19,7 +19,9 @@ def word_set(text: str) -> frozenset[str]:
 
 CHOICE_FORMATS = ("binary_choice", "quad_choice", "ranking")
 _LONGEST_OPTION = 300  # characters; what is longer is a passage that happened to split, not an option
-_LONGEST_PROMPT = 20_000
+_LONGEST_PROMPT = 4_000  # characters
+_MOST_JOINTS = 8  # "or"s of one sentence that are tried as the one between the options
+_MOST_WORDS = 60  # words before an "or" among which the first option is looked for
 
 _STRAIGHT = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "–": "-", "—": "-"})
 _MARKDOWN = re.compile(r"\*\*|__|`|^#{1,6} ", re.MULTILINE)
@@ -59,7 +61,8 @@ _HEAD = re.compile(
           |say(?:\ that)?))*
         \s+(?:rather|sooner|prefer|choose|pick|select|favou?r|like|love|enjoy|value|want|take|trust|admire
           |side\ with|go\ (?:with|for)|lean\ (?:more\ )?towards?|(?:more\ )?drawn\ (?:more\ )?(?:to|towards?)
-          |more\ of|opt\ for|vote\ for|find|think|believe|consider|(?:more\ )?(?:inclined|likely|willing)\ (?:to|towards?))
+          |more\ of|opt\ for|vote\ for|find|think|believe|consider
+          |(?:more\ )?(?:inclined|likely|willing)\ (?:to|towards?))
         (?:\s+(?:having|to\ have|more))?(?=\s)
       | (?:would|will)\s+it\s+be\s+(?:\w+\s+){1,4}?(?=to\s)
       | (?:is|was|are)\s+(?:it|there)\s+(?:\w+\s+){1,5}?(?=to\s|in\s|for\s|when\s)
@@ -245,7 +248,7 @@ def _find_inline(text: str, format: str) -> Sequence[str]:
 
 def _split_pair(sentence: str) -> Sequence[str]:
     """Return the two sides of the "or" that joins the options, without lead-in and tail."""
-    joints = list(_OR.finditer(sentence))
+    joints = list(_OR.finditer(sentence))[:_MOST_JOINTS]
     pairs = [
         (_cut_lead(sentence[: at.start()], right), right)
         for at in joints
@@ -271,7 +274,7 @@ def _cut_lead(left: str, right: str) -> str:
     bonus = _AT_LEAD if known else _AT_BARE_VERB
     words = left.split()
     floor = len(left[: lead.end()].split()) if lead else 0
-    starts = range(min(floor, len(words) - 1), len(words)) if words else range(0)
+    starts = range(max(min(floor, len(words) - 1), len(words) - _MOST_WORDS, 0), len(words))
     wanted = right.split()
     best = max(
         starts,

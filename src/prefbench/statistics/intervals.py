@@ -58,9 +58,7 @@ def wilson_bounds(rate: ArrayLike, size: ArrayLike, critical: ArrayLike) -> Limi
     z2 = np.square(np.asarray(critical, dtype=float)) / n
     centre = (p + z2 / 2) / (1 + z2)
     half = np.sqrt(z2 * (p * (1 - p) + z2 / 4)) / (1 + z2)
-    low = np.where(p == 0, 0.0 * half, np.clip(centre - half, 0, p))
-    high = np.where(p == 1, 1.0 + 0.0 * half, np.clip(centre + half, p, 1))
-    return low, high
+    return np.clip(centre - half, 0, p), np.clip(centre + half, p, 1)
 
 
 def wilson_interval(successes: ArrayLike, total: ArrayLike, *, level: float = 0.95) -> Limits:

@@ -17,6 +17,7 @@ import orjson
 
 from prefbench.adapter_files import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from prefbench.backends.hf.loading import identify_model, load_model
+from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.conditions import describe_source
 from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError, DataError, MissingExtraError
@@ -195,9 +196,10 @@ class _Run:
             micro_batch=micro_batch,
         )
         started = time.monotonic()
-        run_trainer(trainer, self.progress, checkpoint=checkpoint)
-        report.seconds = round(time.monotonic() - started, 3)
-        self._measure(trainer, report, kept_out)
+        with use_threads(choose_threads(model)):
+            run_trainer(trainer, self.progress, checkpoint=checkpoint)
+            report.seconds = round(time.monotonic() - started, 3)
+            self._measure(trainer, report, kept_out)
         self._finish(trainer, report)
         return report
 

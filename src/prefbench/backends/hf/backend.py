@@ -11,6 +11,7 @@ from prefbench.backends.hf.adapters import Adapters
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
+from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.errors import BackendError, ConfigError
 from prefbench.records import PromptStyle
 
@@ -35,10 +36,12 @@ class HfBackend:
         device: str = "auto",
         revision: str | None = None,
         enable_thinking: bool = False,
+        threads: int | None = None,
         allow_other_base: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size {batch_size} must be 1 or more")
+        for option, value in (("batch_size", batch_size), ("threads", threads)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{option} {value} must be 1 or more")
         self._name = model
         self._batch_size = batch_size
         self._enable_thinking = enable_thinking
@@ -49,6 +52,7 @@ class HfBackend:
         self._adapters = Adapters(
             self._model, name=model, weights=self._identity, allow_other_base=allow_other_base
         )
+        self._threads = threads or choose_threads(self._model)
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
 
     @property
@@ -85,6 +89,7 @@ class HfBackend:
                 **self._adapters.versions(),
             },
             "batch_size": self._batch_size,
+            "threads": self._threads,
             "seeding": SEEDING,
         }
 
@@ -106,8 +111,11 @@ class HfBackend:
     def _decode(self, prompts: Sequence[Prompt]) -> list[Any]:
         import torch
 
+        if not prompts:
+            return []
         try:
-            return self._decoder.decode(prompts) if prompts else []
+            with use_threads(self._threads):
+                return self._decoder.decode(prompts)
         except torch.OutOfMemoryError as error:
             rows = sum(prompt.request.n for prompt in prompts)
             raise BackendError(

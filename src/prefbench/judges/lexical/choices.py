@@ -25,7 +25,9 @@ _DISCLAIMING = re.compile(
     r"\b(?:as an? (?:\w+ ){0,2}?(?:ai|language model|assistant)\b"
     r"|i (?:do not|can not|am not able to) (?:\w+ ){0,3}?(?:have|hold|experience|feel|taste|drink|eat"
     r"|possess|form|see|express|choose)"
-    r"|some (?:people|would|may|might)|many (?:people|would|find)|subjective|depends|up to you"
+    r"|some (?:people|would|may|might)|many (?:people|would|find)|subjective|it (?:really |all |just"
+    r" )?depends|depends on (?:the|your|you|what|who|how|whether|personal|individual|context)|up to"
+    r" you"
     r"|personal (?:preference|taste|choice))"
 )
 
@@ -59,7 +61,10 @@ def find_choice(sentences: Sequence[Sentence], options: OptionWords) -> Choice:
             mentioned |= named
             if event is not None:
                 events.append(event)
-    return _settle(events, kept_from, sentences)._replace(mentioned=frozenset(mentioned))
+    found = _settle(events, kept_from, sentences)
+    if found.outcome == "chosen" and not found.explicit and len(mentioned) > 1:
+        found = Choice("both")  # one is only named, and so is another that speaks for others
+    return found._replace(mentioned=frozenset(mentioned))
 
 
 def _opens_with(pattern: re.Pattern[str], sentences: Sequence[Sentence]) -> bool:

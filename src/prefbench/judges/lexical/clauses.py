@@ -13,9 +13,10 @@ from prefbench.options import word_set
 
 _ADVERBS = r"(?: \w+){0,4}?"
 _JOINT = re.compile(
-    r"(?:,|;|:| -+| —)?\s+(?=(?:but|because|since|though|although|while|whereas|yet|however)\b)"
+    r"(?:,|;|:| -+| —)?\s+(?=(?:but|because|since|even if|though|although|while|whereas|yet|however)\b)"
     r"|[;:]\s+|\s+[—–-]+\s+|—"
 )
+_CONTRASTING = re.compile(r"^(?:while|whereas) ")
 _GRANTING = re.compile(
     r"^(?:and )?(?:while|although|though|even though|as much as|despite|whereas|much as|granted)\b"
 )
@@ -33,7 +34,7 @@ _FIRST_PERSON = re.compile(
 _COMPARISON = re.compile(
     r"\b(?:wins?|winner|hands down|edges? out|outweighs?|prevails?|takes? (?:precedence|priority)"
     r"|comes? first"
-    r"|without (?:a )?(?:doubt|question)|(?:matters?|deserves?) (?:\w+ )?more|every time|any day|no contest"
+    r"|without (?:a )?(?:doubt|question)|(?:matters?|deserves?) (?:\w+ )?more|every time|any day|all the way|no contest"
     r"|the (?:answer|better|best|superior|right|clear) (?:\w+ )?(?:is|choice|option|one|answer)"
     r"|definitely|absolutely|certainly"
     r"|should (?:come|take|be|win|prevail|give|have|choose|prioriti[sz]e)"
@@ -41,6 +42,7 @@ _COMPARISON = re.compile(
     r"(?:more|better|best|most|superior|preferable|(?!(?:over|under|other|rather|either|water|winter"
     r"|summer)\b)\w{3,}(?:er|est)))\b"
 )
+_POSSIBLY = re.compile(r"\b(?:may|might|can|could|sometimes|often)\b")
 _REJECTING = word_set("over than not versus vs unlike without never less neither nor besides against")
 _NEGATIONS = frozenset(("not", "never"))
 _REJECTING_PAIRS = frozenset(
@@ -64,11 +66,11 @@ _WORSE = re.compile(
 )
 _OTHERS = re.compile(
     r"\b(?:some|others|other people|many|people|someone|anyone|those who|they|critics|fans|individuals"
-    r"|you|your|if|whether"
+    r"|you|your|(?<!even )if|whether"
     r"|depend(?:s|ing)?|either|both)\b"
 )
 _CONDITION = re.compile(
-    r"\b(?:if|otherwise|when|unless|depending|for (?:those|people|someone)|in (?:a |some"
+    r"\b(?:(?<!even )if|otherwise|when|unless|depending|for (?:those|people|someone)|in (?:a |some"
     r" )?(?:situations?|cases?|contexts?|moods?))\b"
     r"(?! (?:(?:i|we) (?:had|have|were|was|must|could|am)|forced|pressed|pushed|asked|it (?:were|was"
     r"|came))\b)"
@@ -85,7 +87,12 @@ _BOTH = re.compile(r"\b(?:both|equally|each|all (?:four|three|of them)|either|as
 NEITHER = re.compile(r"\bneither\b|\bnone of (?:them|these|the)\b")
 _SPEAKER = frozenset(("i", "we", "me", "my", "personally"))
 _NEGATING = word_set("not no less neither none unable hard difficult impossible refuse hesitate")
-_FRAGMENT_SLACK = 6  # words beside the option in an opening that only names it
+_BESIDE_A_NAME = word_set(
+    "the a an my of at in on for to and with by from it it's is i i'd i'll would say go definitely"
+    " absolutely certainly probably easily honestly always personally sure well hmm oh ah um ok okay please no question"
+    " hesitation without doubt contest hands down course team option choice answer one first second former latter"
+)
+"""Words that may stand beside an option in an opening that only names it ("Definitely the tea.")."""
 
 
 class Strength(IntEnum):
@@ -111,6 +118,8 @@ def split_clauses(text: str) -> list[str]:
     clauses: list[str] = []
     for part in _JOINT.split(text):
         clause = part.strip(" ,")
+        if clauses:
+            clause = _CONTRASTING.sub("", clause)
         if _GRANTING.match(clause) and "," in clause:
             granted, rest = clause.split(",", 1)
             clauses += [granted, rest.strip()]
@@ -140,8 +149,8 @@ def read_clause(clause: str, options: OptionWords, *, opening: bool) -> tuple[Ev
         return (_other_of_two(mentions, options) if first_person else None), named
     if len(asserted) > 1 and (len(asserted) == options.size or _BOTH.search(clause) or not first_person):
         return None, named
-    named_words = sum(mention.end - mention.start for mention in mentions)
-    bare = opening and len(words) <= named_words + _FRAGMENT_SLACK
+    spoken_of = {position for mention in mentions for position in range(mention.start, mention.end)}
+    bare = opening and all(word in _BESIDE_A_NAME or at in spoken_of for at, word in enumerate(words))
     return _weigh(clause, asserted[0], first_person=first_person, to_others=to_others, bare=bare), named
 
 
@@ -154,7 +163,8 @@ def _weigh(clause: str, option: int, *, first_person: bool, to_others: bool, bar
         return Event(option, Strength.NAMED, conditional) if conditional else None
     if bare:
         return Event(option, Strength.CHOSEN, conditional)
-    return Event(option, Strength.COMPARED if _COMPARISON.search(clause) else Strength.NAMED, conditional)
+    compared = _COMPARISON.search(clause) is not None and _POSSIBLY.search(clause) is None
+    return Event(option, Strength.COMPARED if compared else Strength.NAMED, conditional)
 
 
 def _asserted(clause: str, words: Sequence[str], mentions: Sequence[Mention]) -> list[int]:

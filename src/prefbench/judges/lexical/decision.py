@@ -36,8 +36,8 @@ _OUTCOMES = {
     "neither": "no_commitment",
 }
 _GROUPS = {"refusal": REFUSING, "deferral": DEFERRING, "balanced": BALANCING}
-_EVADING = frozenset(
-    ("refuse", "disclaim", "no_opinion", "self_ai", "neutral", "depends", "no_single", "up_to", "offer_help")
+_EVADING = word_set(
+    "refuse disclaim no_opinion self_ai neutral depends no_single up_to offer_help ask_back.last"
 )
 """Signals that, where a preference of one's own is asked for and none is stated, settle that none is given."""
 

@@ -11,7 +11,8 @@ from prefbench.options import CHOICE_FORMATS, parse_labels, parse_options
 _PERSONAL = re.compile(
     r"\b(?:(?:you|your) (?:\w+ )?(?:prefer\w*|favou?rites?)|would you|do you (?:\w+ )?(?:like|enjoy"
     r"|love|find|value|think|believe|feel|consider|want)"
-    r"|you (?:(?:personally|most|really|yourself|would) )?(?:find|like|enjoy|choose|pick|want|love"
+    r"|if you (?:could|had|were)|would (?:it|that|yours) be|you (?:(?:personally|most|really|yourself"
+    r"|would) )?(?:find|like|enjoy|choose|pick|want|love"
     r"|admire|value)|your (?:opinion|view|choice|pick|taste)"
     r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather"
     r"|sooner))\b",

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from prefbench.judges.lexical.mentions import OptionWords, find_mentions, stem, words_of
 
 _NUMBERED = re.compile(r"^\s*(?:#|no\.? ?)?(\d{1,2})[.):\-]?(?:st|nd|rd|th)?[.):]?\s+(.+)$", re.MULTILINE)
+_INLINE_NUMBER = re.compile(r"(?:^|\s)\(?\d{1,2}[.)]\s+")
+_DESCRIBING = re.compile(r"\b(?:is|are|has|have|gives?|offers?|brings?)\b")  # two of them: not a list
+_LOWEST = re.compile(r"\W*(?:and )?(?:the )?(?:least|last|bottom|lowest)\b")
 _BULLETED = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
 _CHAIN_SIGN = re.compile(r"->|[>→≻]")
 _NO_ORDER = re.compile(
@@ -55,12 +58,14 @@ def _candidate_lists(text: str) -> Iterator[list[str]]:
     """Yield the lists in an answer that could be a ranking, the clearest kind first."""
     yield [body for _, body in _NUMBERED.findall(text)]
     for line in text.split("\n"):
+        yield _INLINE_NUMBER.split(line)[1:]
         if _CHAIN_SIGN.search(line):
             yield _CHAIN_SIGN.split(line)
     yield _BULLETED.findall(text)
     sentences = [part for part in _SENTENCE.split(text) if not _UNRANKED.search(part)]
     for sentence in sentences:
-        yield _pieces(sentence)
+        if len(_DESCRIBING.findall(sentence)) < 2:
+            yield _pieces(sentence)
     if _ORDINAL.search(text):
         yield sentences
 
@@ -70,10 +75,11 @@ def _pieces(sentence: str) -> list[str]:
 
 
 def _order(lines: Sequence[str], options: OptionWords) -> list[int]:
-    """Return the first option that each line names, in order, each option once."""
-    order: list[int] = []
+    """Return the first option that each line names, in order, each once; "least: …" goes to the end."""
+    order: dict[int, None] = {}
+    lowest: dict[int, None] = {}
     for line in lines:
         mentions = find_mentions(words_of(line), options)
-        if mentions and mentions[0].option not in order:
-            order.append(mentions[0].option)
-    return order
+        if mentions:
+            (lowest if _LOWEST.match(line) else order).setdefault(mentions[0].option)
+    return list(order | lowest)
