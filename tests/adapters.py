@@ -20,5 +20,5 @@ def make_adapter(model: Path, folder: Path, *, seed: int = 1, name: str | None =
             if "lora_" in key:
                 torch.nn.init.normal_(parameter, std=0.2)
         adapted.peft_config["default"].base_model_name_or_path = name or str(model)
-        adapted.save_pretrained(folder)
+        adapted.save_pretrained(folder, save_embedding_layers=False)
     return folder

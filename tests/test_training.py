@@ -25,6 +25,7 @@ from prefbench.backends import Treatment, open_backend  # noqa: E402
 from prefbench.errors import BackendError, ConfigError, DataError, MissingExtraError  # noqa: E402
 from prefbench.store import locked, read_json  # noqa: E402
 from prefbench.training import read_pairs, train_dpo  # noqa: E402
+from prefbench.training.dpo import is_out_of_memory  # noqa: E402
 from prefbench.training.encoding import encode_pair  # noqa: E402
 from prefbench.training.recipe import make_recipe  # noqa: E402
 from prefbench.training.trainer import COMPLETE, last_checkpoint  # noqa: E402
@@ -255,6 +256,15 @@ def test_out_of_memory_twice_is_one_line(tiny_model, pairs, tmp_path, monkeypatc
         train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE)
 
 
+def test_what_torch_says_when_memory_runs_out_is_known():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50)
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(RuntimeError) as caught:
+        torch.ones(2) @ torch.ones(3)
+    assert not is_out_of_memory(caught.value)
+
+
 def test_another_fault_of_torch_stays_a_fault(tiny_model, pairs, tmp_path, monkeypatch):
     fail_first(monkeypatch, RuntimeError("shapes do not fit"), 1)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
@@ -340,6 +350,14 @@ def test_what_cannot_be_trained_is_refused_by_name(tiny_model, pairs, tmp_path):
 def test_a_wrong_recipe_is_refused_by_name(changes, complaint):
     with pytest.raises(ConfigError, match=complaint):
         make_recipe(**changes)
+
+
+def test_the_default_recipe_is_the_published_one_and_a_loss_alone_keeps_its_weight():
+    recipe = make_recipe()
+    assert (recipe.rank, recipe.alpha, recipe.learning_rate, recipe.beta) == (64, 128, 5e-5, 0.1)
+    assert (recipe.batch_size, recipe.epochs, recipe.max_length) == (32, 1, 1024)
+    assert make_recipe(loss_type=["sigmoid", "sft"]) == recipe
+    assert make_recipe(loss_type=["ipo"]).loss_weights == (1.0,)
 
 
 def test_training_without_trl_says_what_to_install(pairs, tmp_path, monkeypatch):

@@ -95,7 +95,9 @@ def dpo(
     learning_rate: Annotated[float | None, typer.Option("--lr", help="5e-5 if not given.")] = None,
     beta: Annotated[float | None, typer.Option(help="DPO's beta; 0.1 if not given.")] = None,
     loss: Annotated[str | None, typer.Option(help="Losses; sigmoid,sft if not given.")] = None,
-    loss_weights: Annotated[str | None, typer.Option(help="A weight to each; 1,0.1 if not given.")] = None,
+    loss_weights: Annotated[
+        str | None, typer.Option(help="A weight to each; 1, of sft 0.1, if not given.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs to a step; 32 if not given.")] = None,
     micro_batch: Annotated[int, typer.Option(help="Pairs computed at once: lower it to save memory.")] = 4,
     epochs: Annotated[float | None, typer.Option(help="1 if not given.")] = None,

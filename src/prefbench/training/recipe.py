@@ -63,14 +63,14 @@ class Recipe(BaseModel):
 def make_recipe(**changes: Any) -> Recipe:
     """Return the default recipe with these changes; None changes nothing. Raises ConfigError naming the fault.
 
-    A `loss_type` without `loss_weights` weighs every loss 1.
+    A `loss_type` without `loss_weights` weighs every loss 1, and `sft` 0.1.
     """
     given = {name: value for name, value in changes.items() if value is not None}
     for name in given.get("loss_type", ()):
         if name not in LOSSES:
             raise unknown_name("loss", name, LOSSES)
     if "loss_type" in given and "loss_weights" not in given:
-        given["loss_weights"] = (1.0,) * len(given["loss_type"])
+        given["loss_weights"] = tuple(0.1 if name == "sft" else 1.0 for name in given["loss_type"])
     try:
         return Recipe(**given)
     except ValidationError as error:
