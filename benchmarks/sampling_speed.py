@@ -25,7 +25,7 @@ MAX_TOKENS = 48
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 384])
     options = parser.parse_args()
 
@@ -35,7 +35,12 @@ def main() -> None:
     for hidden in options.hidden:
         with tempfile.TemporaryDirectory() as folder:
             parameters = make_model(Path(folder), hidden)
-            compare(Path(folder), pairs=options.pairs, title=f"{parameters / 1e6:.1f} M parameters")
+            compare(
+                Path(folder),
+                pairs=options.pairs,
+                threads=options.threads,
+                title=f"{parameters / 1e6:.1f} M parameters",
+            )
 
 
 def make_model(folder: Path, hidden: int) -> int:
@@ -66,11 +71,11 @@ def make_model(folder: Path, hidden: int) -> int:
     return model.num_parameters()
 
 
-def compare(folder: Path, *, pairs: int, title: str) -> None:
+def compare(folder: Path, *, pairs: int, threads: int, title: str) -> None:
     from prefbench.bank import load_bank
 
     prompts = [item.prompt for item in load_bank(domains=["ethical_judgment"], limit=PROMPTS)]
-    ours, bare = our_sampler(folder, prompts), bare_sampler(folder, prompts)
+    ours, bare = our_sampler(folder, prompts, threads), bare_sampler(folder, prompts)
     ours(), bare()  # warm up
     times = [(seconds(ours), seconds(bare)) for _ in range(pairs)]
     tokens = PROMPTS * SAMPLES * MAX_TOKENS
@@ -82,16 +87,21 @@ def compare(folder: Path, *, pairs: int, title: str) -> None:
     )
 
 
-def our_sampler(folder: Path, prompts: list[str]) -> Callable[[], None]:
+def our_sampler(folder: Path, prompts: list[str], threads: int) -> Callable[[], None]:
     from prefbench.backends import Request, Sampling, Treatment, open_backend
     from prefbench.records import RecordKey
 
-    backend = open_backend("hf", str(folder), options={"batch_size": BATCH})
+    backend = open_backend("hf", str(folder), options={"batch_size": BATCH, "threads": threads})
     forbid_end(backend._model, backend._decoder._end_ids)  # type: ignore[attr-defined]
     sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=MAX_TOKENS)
     requests = [
         Request(
-            RecordKey("d", str(number), 1.0), prompt, SAMPLES, 1000 * number, sampling, Treatment("c", "completion")
+            RecordKey("d", str(number), 1.0),
+            prompt,
+            SAMPLES,
+            1000 * number,
+            sampling,
+            Treatment("c", "completion"),
         )
         for number, prompt in enumerate(prompts)
     ]
@@ -148,7 +158,9 @@ def forbid_end(model: object, ids: list[int]) -> None:
 
 def check_count(made: int) -> None:
     if made != PROMPTS * SAMPLES * MAX_TOKENS:
-        raise RuntimeError(f"{made} tokens generated, not {PROMPTS * SAMPLES * MAX_TOKENS}: the comparison is void")
+        raise RuntimeError(
+            f"{made} tokens generated, not {PROMPTS * SAMPLES * MAX_TOKENS}: the comparison is void"
+        )
 
 
 def seconds(work: Callable[[], None]) -> float:
