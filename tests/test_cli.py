@@ -115,7 +115,7 @@ def test_version():
         (["sample", "--model", "m", "--adapter", "a"], 2, "--condition dpo"),
         (["init", "new", "--adapter", "a"], 2, "--factorial"),
         (["train", "pairs", "nowhere"], 3, "no such folder"),
-        (["train", "pairs", "--rejected", "dop"], 2, "did you mean 'condition_2_dpo'"),
+        (["train", "pairs", "--rejected", "dop"], 2, "unknown condition 'dop'"),
         (["train", "pairs", "--temps", "warm"], 2, "temperature 'warm' is not a number"),
         (["train", "pairs"], 2, "--prompt-style"),
         (["train", "dpo", "nowhere.jsonl", "--model", "m"], 3, "nowhere.jsonl"),
