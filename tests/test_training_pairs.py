@@ -222,7 +222,7 @@ def test_training_puts_a_prompt_in_the_tokens_that_evaluation_sends(tiny_tokeniz
 
 
 def test_a_prompt_keeps_its_tokens_where_a_tokenizer_would_merge_its_end_with_the_answer():
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", reason="needs transformers: pip install 'prefbench[hf]'")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
