@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefbench.backends import (
     Backend,
     Completion,
     Request,
     Sampling,
+    SteeringBackend,
     Treatment,
     choose_backend,
     open_backend,
@@ -22,7 +23,7 @@ from prefbench.backends import (
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.conditions import choose_conditions, make_treatment
-from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
+from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
@@ -33,6 +34,7 @@ from prefbench.study import (
     DEFAULT_STUDY,
     Condition,
     Grid,
+    VectorChoice,
     load_study,
     validate_grid,
     validate_seed,
@@ -103,6 +105,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     prompts: str | Path | None = None,
     prompt_style: PromptStyle | None = None,
     system_prompt: str | None = None,
+    vectors: Sequence[VectorChoice] | None = None,
+    strict: bool = False,
     seed: int | None = None,
     backend: str | None = None,
     backend_options: Mapping[str, Any] | None = None,
@@ -111,7 +115,9 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     """Sample what is missing of a study's grid; an argument left at None comes from the study file, or its default.
 
     Without a study file, one condition is sampled (`condition_1_base` unless `condition` names another).
-    Records are appended as they are finished, so that an interrupted call is resumed by the same call.
+    Records are appended as they are finished, so that an interrupted call is resumed by the same call. Trait
+    vectors are proved to act before anything is sampled; `strict` refuses those that are not known to be of the
+    model's weights.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
     BackendError if the model fails for every request.
@@ -128,7 +134,14 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         "limit": limit,
     }
     grid = validate_grid(**{**config.sampling.model_dump(), **_given(given)})
-    cell = _given({"model": model, "prompt_style": prompt_style, "system_prompt": system_prompt})
+    cell = _given(
+        {
+            "model": model,
+            "prompt_style": prompt_style,
+            "system_prompt": system_prompt,
+            "vectors": None if vectors is None else [vector.model_dump() for vector in vectors],
+        }
+    )
     conditions = choose_conditions(folder, config.conditions, condition, cell)
     source = config.study.prompts if prompts is None else prompts
     items = load_bank(source, domains=grid.domains, limit=grid.limit)
@@ -141,6 +154,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         backend=name,
         options={**config.backend.options, **(backend_options or {})},
         progress=progress or Silent(),
+        strict=strict,
     )
     report = SampleReport(folder, name, reason)
     for shared_model, group in groupby(conditions, key=lambda each: each.model):
@@ -159,6 +173,7 @@ class _Run:
     backend: str
     options: Mapping[str, Any]
     progress: Progress
+    strict: bool = False
 
     def sample_model(
         self, model: str, conditions: Sequence[Condition], folder: Path, report: SampleReport
@@ -186,7 +201,7 @@ class _Run:
 
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
-        return open_backend(self.backend, _locate(model), options=self.options, needs=needs)
+        return open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
 
     def _sample_condition(
         self,
@@ -202,8 +217,10 @@ class _Run:
         manifest.require(identity)
         chat_template = identity.get("chat_template_sha256") is not None
         warning = explain_post_trained(condition.name, condition.model, chat_template=chat_template)
-        if warning:
-            self.progress.warn(warning)
+        steering = self._check_steering(backend, treatment)
+        warnings = [*([warning] if warning else []), *steering.pop("warnings", [])]
+        for each in warnings:
+            self.progress.warn(each)
         manifest.start_run(
             bank=self.bank,
             temperatures=self.grid.temperatures,
@@ -211,7 +228,8 @@ class _Run:
             limit=self.grid.limit,
             backend=backend.describe(),
             records_before=report.kept,
-            warnings=[warning] if warning else [],
+            warnings=warnings,
+            **({"steering_checks": steering} if steering else {}),
         )
         started = time.monotonic()
         self.progress.start(
@@ -228,6 +246,12 @@ class _Run:
             tokens=report.tokens,
             seconds=round(report.seconds, 3),
         )
+
+    def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
+        """Return what proves that a treatment's vectors act; a condition for which that fails is not sampled."""
+        if not treatment.vectors:
+            return {}
+        return cast("SteeringBackend", backend).check_steering(treatment, self.items, strict=self.strict)
 
     def _sample_file(
         self,
@@ -287,7 +311,10 @@ class _Run:
             "model": condition.model,
             "system_prompt": condition.system_prompt,
             "adapter": condition.adapter,
-            "vectors": [vector.model_dump() for vector in condition.vectors],
+            # a file by its name: its content is pinned by the hash in what the backend identifies
+            "vectors": [
+                {**vector.model_dump(), "file": Path(vector.file).name} for vector in condition.vectors
+            ],
             "n_samples": grid.n_samples,
             "max_tokens": grid.max_tokens,
             "top_p": grid.top_p,
@@ -370,10 +397,6 @@ def _describe_failures(failed: Sequence[ConditionReport]) -> str:
         f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
         "the other records are written, and the same command tries the missing ones again"
     )
-
-
-def _locate(model: str) -> str:
-    return str(demo_model_path()) if model == DEMO_MODEL_NAME else model
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,10 @@ class VectorChoice(_Section):
     @model_validator(mode="after")
     def _one_strength(self) -> VectorChoice:
         if (self.coefficient is None) == (self.dose is None):
-            raise ValueError("give either coefficient or dose")
+            raise ValueError(f"{self.file}: give either coefficient or dose")
+        strength = self.coefficient if self.dose is None else self.dose
+        if strength is None or not math.isfinite(strength):
+            raise ValueError(f"{self.file}: the strength must be a finite number")
         return self
 
 
@@ -148,7 +151,7 @@ def load_study(folder: Path | str) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise _study_error(path, error) from error
-    return _with_prompts_beside(study, path.parent)
+    return _with_vectors_beside(_with_prompts_beside(study, path.parent), path.parent)
 
 
 def validate_grid(**values: Any) -> Grid:
@@ -170,6 +173,14 @@ def validate_condition(**values: Any) -> Condition:
         raise ConfigError(f"{explain_validation(error)}; correct the value") from error
 
 
+def validate_vector(**values: Any) -> VectorChoice:
+    """Return the choice of a trait vector with these values. Raises ConfigError naming the value at fault."""
+    try:
+        return VectorChoice.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"vector {values.get('file')!r}: {explain_validation(error)}") from error
+
+
 def validate_seed(seed: int) -> int:
     """Return the seed of a study. Raises ConfigError."""
     try:
@@ -184,6 +195,23 @@ def _with_prompts_beside(study: Study, folder: Path) -> Study:
         return study
     head = study.study.model_copy(update={"prompts": str(folder / study.study.prompts)})
     return study.model_copy(update={"study": head})
+
+
+def _with_vectors_beside(study: Study, folder: Path) -> Study:
+    """Make relative paths of trait vectors relative to the study file."""
+    conditions = [
+        condition.model_copy(
+            update={
+                "vectors": [
+                    # an absolute path stays what it is
+                    vector.model_copy(update={"file": str(folder / vector.file)})
+                    for vector in condition.vectors
+                ]
+            }
+        )
+        for condition in study.conditions
+    ]
+    return study.model_copy(update={"conditions": conditions})
 
 
 def _study_error(path: Path, error: ValidationError) -> ConfigError:

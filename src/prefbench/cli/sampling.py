@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefbench.cli.options import JsonOption, read_numbers, read_options, read_pairs, split_commas
+from prefbench.cli.options import (
+    JsonOption,
+    StrictOption,
+    VectorOption,
+    read_numbers,
+    read_options,
+    read_pairs,
+    read_vectors,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     from prefbench.sample import ConditionReport
@@ -31,7 +40,9 @@ def sample(
         str | None, typer.Option(help="Temperatures, with commas between; 0.7,1.0,1.5 if not given.")
     ] = None,
     n_samples: Annotated[int | None, typer.Option(help="Answers to each prompt; 10 if not given.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer in tokens; 1024 if not given.")
+    ] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling mass; 0.95 if not given.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends an answer; may be repeated.")] = None,
     domains: Annotated[str | None, typer.Option(help="Only these domains, with commas between.")] = None,
@@ -41,9 +52,13 @@ def sample(
     ] = None,
     prompt_style: Annotated[
         str | None,
-        typer.Option(help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."),
+        typer.Option(
+            help="auto, chat, completion or qa: how a prompt is put to the model; auto if not given."
+        ),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
+    vector: VectorOption = None,
+    strict: StrictOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="What generates: auto, hf, ..; auto if not given.")
@@ -76,6 +91,8 @@ def sample(
             prompts=prompts,
             prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
             system_prompt=system_prompt,
+            vectors=read_vectors(vector),
+            strict=strict,
             seed=seed,
             backend=backend,
             backend_options=read_options(backend_option, "backend option"),
