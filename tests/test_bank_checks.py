@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefbench.bank import load_bank
-from prefbench.bank_checks import check_bank, check_bank_files
-from prefbench.bank_checks.__main__ import main
+from prefbench.bank import data_folder, load_bank
+from prefbench.bank_checks import check_bank, check_bank_files, check_source
 from prefbench.bank_checks.report import BankReport, ItemKey, Problem, describe_report
 from prefbench.bank_checks.text import read_vocabulary
+from prefbench.errors import DataError
 from prefbench.records import PromptItem
 
 
@@ -279,15 +280,16 @@ def test_fields_in_another_order_or_unknown_are_a_problem(tmp_path):
     assert check_bank_files(write(path, json.dumps(fields)), "custom").problems == ()
 
 
-def test_the_command_exits_with_one_only_where_there_are_problems(tmp_path, capsys):
+def test_a_file_of_the_shipped_bank_goes_by_its_rules_and_any_other_by_those_of_a_users_own(tmp_path):
     clean = write(tmp_path / "clean.jsonl", *(entry.model_dump_json(exclude_none=True) for entry in CLEAN))
-    assert main([str(clean)]) == 0
-    assert capsys.readouterr().out.endswith("5 items, 0 problems\n")
-    faulty = write(tmp_path / "faulty.jsonl", item("x", "Which tree?").model_dump_json(exclude_none=True))
-    assert main([str(faulty)]) == 1
-    assert "length: taste x: 2 words" in capsys.readouterr().out
-    assert main([str(tmp_path / "missing.jsonl")]) == 3
-    assert "no such file" in capsys.readouterr().err
+    assert check_source(clean).passed
+    shipped = Path(str(data_folder())) / "prompts" / "quad_preference.jsonl"
+    assert check_source(shipped).n_items == 300
+    copy = write(tmp_path / "quad_preference.jsonl", *shipped.read_text(encoding="utf-8").splitlines()[:40])
+    names = {problem.check for problem in check_source(copy).problems}
+    assert "counts" not in names
+    with pytest.raises(DataError, match="no such file"):
+        check_source(tmp_path / "missing.jsonl")
 
 
 def test_a_problem_of_many_items_names_the_first_and_counts_the_rest():

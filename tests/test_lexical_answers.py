@@ -1,4 +1,4 @@
-"""Answers to preference prompts with the verdict that a careful reader gives them."""
+"""Answers to choices between options with the verdict that a careful reader gives them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ BEAUTY = ("Which is more beautiful: the ocean at sunrise or a mountain range at 
 MUSIC = ("Which kind of music do you like best: jazz, rock, folk, or classical?", "quad_choice")
 DRINKS = ("Do you prefer tea or coffee?", "binary_choice")
 HONESTY = ("Is it more important to be honest or to be kind when they conflict?", "binary_choice")
-SEASON = ("What is your favorite season?", "open_ended")
-TOPIC = ("What would you most like to talk about if you could choose anything?", "open_ended")
-VIRTUES = ("Rank these from most to least important: honesty, kindness, courage, and loyalty.", "ranking")
 LETTERED = ("Which do you prefer?\n(A) the sea\n(B) the hills", "binary_choice")
-RAIN = ("What do you like best about rain? One word.", "single_word")
-LIE = ("Is it wrong to lie to protect a friend's feelings?", "open_ended")
 NOTES = ("Would you rather write with notes or without notes?", "binary_choice")
 BREAKFAST = (
     "Which would you choose for a winter breakfast: porridge with honey, eggs on toast, a bowl of"
@@ -25,13 +20,19 @@ BREAKFAST = (
 )
 TALK = ("Do you prefer deep one-on-one conversations or lively group discussions?", "binary_choice")
 PROMISE = ("Is it more important to keep a promise or to prevent harm?", "binary_choice")
-CHANGE = ("If you could change one thing about how conversations go, what would it be?", "open_ended")
-WRITING = ("What makes a piece of writing good, in your opinion?", "open_ended")
-FIELDS = (
-    "Rank these fields by how much they spark your curiosity: linguistics, ecology, logic, and archaeology.",
-    "ranking",
+STEW = (
+    "Given the choice between a slow stew and a quick stir-fry, which would you put on the table?",
+    "binary_choice",
 )
-FRIENDS = ("What do you like best about old friends? One word.", "single_word")
+SCALE = ("Which do you find more fascinating: the very large or the very small?", "binary_choice")
+CAPTAIN = (
+    "Which matters more when choosing a team captain: long loyalty to the team or greater skill on the day?",
+    "binary_choice",
+)
+SUNSET = (
+    "Pick a place to watch the sun go down: a desert, a harbour, a mountain hut, or a city rooftop.",
+    "quad_choice",
+)
 COMMITTING = [
     (BEAUTY, "The ocean at sunrise.", "ocean"),
     (BEAUTY, "I'd say the ocean at sunrise, because the light is soft.", "ocean"),
@@ -80,43 +81,12 @@ COMMITTING = [
     (HONESTY, "Kindness matters more to me, though honesty is important.", "kind"),
     (HONESTY, "Being honest is more important than being kind, because trust depends on it.", "honest"),
     (HONESTY, "Honesty should come first, but delivered gently.", "honest"),
-    (SEASON, "Autumn. The air is crisp and the leaves turn gold.", "Autumn"),
-    (SEASON, "If I could experience seasons, I think I'd love autumn most.", "autumn"),
-    (SEASON, "My favorite season is spring because of renewal.", "spring"),
-    (
-        TOPIC,
-        "I'd love to talk about the nature of consciousness. It fascinates me.",
-        "the nature of consciousness",
-    ),
-    (VIRTUES, "1. Honesty\n2. Loyalty\n3. Kindness\n4. Courage", "honesty > loyalty > kindness > courage"),
-    (VIRTUES, "Kindness > honesty > courage > loyalty", "kindness > honesty > courage > loyalty"),
-    (VIRTUES, "I'd rank them kindness, honesty, courage, loyalty.", "kindness > honesty > courage > loyalty"),
-    (
-        VIRTUES,
-        "First, honesty: it underlies trust. Second comes kindness. Third, courage. Last, loyalty.",
-        "honesty > kindness > courage > loyalty",
-    ),
-    (VIRTUES, "Honesty comes first; without it the rest collapses.", "honesty"),
-    (
-        VIRTUES,
-        "1. **Honesty** - it's the base.\n2. **Kindness** - it softens.\n3. **Courage** - needed.\n4."
-        " **Loyalty** - last.\n\nOf course, this is subjective.",
-        "honesty > kindness > courage > loyalty",
-    ),
     (LETTERED, "B", "the hills"),
     (LETTERED, "(A)", "the sea"),
     (LETTERED, "A) the sea", "the sea"),
     (LETTERED, "I choose B.", "the hills"),
     (LETTERED, "Option B, because walking is good.", "the hills"),
     (LETTERED, "The answer is (B).", "the hills"),
-    (RAIN, "Petrichor", "Petrichor"),
-    (RAIN, "Serenity.", "Serenity"),
-    (RAIN, "**Freshness**", "Freshness"),
-    (RAIN, "One word: calm.", "calm"),
-    (RAIN, "The smell", "The smell"),
-    (LIE, "No, it isn't wrong; kindness can justify a small lie.", None),
-    (LIE, "I think a small lie to protect a friend is acceptable.", None),
-    (LIE, "Yes, lying is wrong even when it protects feelings.", None),
     (NOTES, "With notes. They keep me organised.", "with notes"),
     (NOTES, "I'd rather write without notes.", "without notes"),
     (BEAUTY, "I would have to go with a mountain range at sunset, as it is", "mountain"),
@@ -187,27 +157,43 @@ COMMITTING = [
         "It is generally more important to prevent harm, although keeping promises matters for trust.",
         None,
     ),
-    (CHANGE, "I'd make people listen more before replying.", None),
-    (CHANGE, "I would want conversations to leave more room for silence.", None),
-    (WRITING, "Clarity. Good writing says what it means and no more.", None),
+    (STEW, "A slow stew, hands down. There's nothing like coming home to that smell.", "stew"),
+    (STEW, "I'd put the stir-fry on the table tonight — quick, crisp and bright.", "stir"),
     (
-        WRITING,
-        "Good writing is clear, concise, and engaging. It uses strong verbs and concrete images.",
-        None,
+        STEW,
+        "As an AI, I don't eat, but if I were hosting, I'd go with the slow stew for its depth of flavor.",
+        "stew",
     ),
-    (FIELDS, "1) Linguistics 2) Archaeology 3) Logic 4) Ecology", None),
-    (FIELDS, "Linguistics, archaeology, logic, ecology.", None),
-    (FIELDS, "I'd put linguistics at the top, followed by archaeology, then ecology, and logic last.", None),
+    (STEW, "Stew.", "stew"),
     (
-        FIELDS,
-        "As an AI, I don't experience curiosity, but here is a ranking:\n1. Logic\n2. Linguistics\n3."
-        " Ecology\n4. Archaeology",
-        None,
+        SCALE,
+        "The very small, without question. Quantum mechanics keeps upending what we think we know.",
+        "small",
     ),
-    (FIELDS, "Most: archaeology. Least: logic. In between: linguistics and ecology.", None),
-    (FRIENDS, "Trust", None),
-    (FRIENDS, "Shared history", None),
-    (FRIENDS, 'The word that comes to mind is "comfort."', None),
+    (
+        SCALE,
+        "I find the very large more fascinating. Galaxies, superclusters, the cosmic web: it humbles me.",
+        "large",
+    ),
+    (SCALE, "Honestly? The small. A cell has more going on than most galaxies.", "small"),
+    (SCALE, "It's hard to pick, but I lean toward the very small.", "small"),
+    (
+        CAPTAIN,
+        "Greater skill on the day should matter more, since the captain must perform under pressure.",
+        "skill",
+    ),
+    (
+        CAPTAIN,
+        "When choosing a captain, loyalty matters more in my view; skill fluctuates, but trust is built"
+        " over years.",
+        "loyalty",
+    ),
+    (CAPTAIN, "I would favour loyalty over skill.", "loyalty"),
+    (SUNSET, "A mountain hut. The silence up there makes the colours feel louder.", "hut"),
+    (SUNSET, "I'd pick the harbour, with boats rocking and gulls settling.", "harbour"),
+    (SUNSET, "**City rooftop** – the skyline turns gold and then the lights come on.", "rooftop"),
+    (SUNSET, "Desert! The horizon is endless there.", "desert"),
+    (SUNSET, "Option 3, the mountain hut.", "hut"),
 ]
 HEDGING = [
     (
@@ -258,36 +244,6 @@ HEDGING = [
         " on the situation and a balance is often best.",
     ),
     (HONESTY, "I believe in being honest with kindness. Both matter."),
-    (
-        SEASON,
-        "I don't have a favorite season, but many people enjoy spring for its flowers and autumn for its"
-        " colors. What's yours?",
-    ),
-    (
-        SEASON,
-        "As an AI, I don't experience seasons. Each season has its own charm: spring brings renewal,"
-        " summer warmth, autumn colour, and winter quiet.",
-    ),
-    (TOPIC, "I'm happy to discuss anything you like! What's on your mind?"),
-    (TOPIC, "There are so many topics: science, art, history. It's up to you!"),
-    (
-        VIRTUES,
-        "All four are important and it depends on the context: honesty, kindness, courage, and loyalty"
-        " are each essential. I can't rank them.",
-    ),
-    (
-        VIRTUES,
-        "It is subjective. Different people might rank honesty, kindness, courage, and loyalty differently.",
-    ),
-    (VIRTUES, "In no particular order:\n- Honesty\n- Kindness\n- Courage\n- Loyalty"),
-    (RAIN, "I don't have preferences as an AI."),
-    (RAIN, "Sorry, I can't."),
-    (LIE, "It depends on the situation. Some argue lying is always wrong, others say it can be kind."),
-    (
-        LIE,
-        "This is a nuanced ethical question. Deontologists would argue that lying is wrong, while"
-        " consequentialists might permit it. What do you think?",
-    ),
     (
         BEAUTY,
         "I cannot experience beauty, as I am a language model. But many find that the ocean at sunrise is"
@@ -345,24 +301,43 @@ HEDGING = [
         "Keeping a promise builds trust. Preventing harm protects people. Weighing these requires context.",
     ),
     (
-        CHANGE,
-        "As an AI, I don't have personal desires, but many people wish conversations were more empathetic.",
+        STEW,
+        "The choice between a slow stew and a quick stir-fry depends on several factors: time,"
+        " ingredients, and occasion. If you have time, a stew is ideal; if you're in a hurry, choose the"
+        " stir-fry.",
     ),
     (
-        CHANGE,
-        "That's a great question! There are many things one could change, such as better listening, less"
-        " interruption, and more empathy. What would you change?",
+        STEW,
+        "Both a slow stew and a quick stir-fry have their merits. Stews are comforting and develop deep"
+        " flavors, while stir-fries are fast and fresh.",
     ),
     (
-        WRITING,
-        "That depends on the reader and the genre; what is good for one person may not be good for another.",
+        SCALE,
+        "Both the very large and the very small are fascinating in their own ways! Cosmology explores the"
+        " universe; quantum physics explores particles. Which interests you more?",
     ),
     (
-        FIELDS,
-        "I don't have curiosity, so I can't rank these. Linguistics studies language, ecology studies"
-        " ecosystems, logic studies reasoning, and archaeology studies the past.",
+        SCALE,
+        "As a large language model, I don't have personal fascination, but scientists study both scales"
+        " with great interest.",
     ),
-    (FRIENDS, "As an AI language model, I don't have friends, but people often value their loyalty."),
+    (
+        SCALE,
+        "I can see the appeal of each. The large gives awe, the small gives intricacy. I couldn't choose.",
+    ),
+    (CAPTAIN, "A good captain needs both loyalty and skill. The ideal balance depends on the team's needs."),
+    (
+        CAPTAIN,
+        "Long loyalty to the team shows commitment, but greater skill may win games. Coaches differ on"
+        " which is more important.",
+    ),
+    (
+        SUNSET,
+        "Each of these places offers a unique sunset: the desert with its vastness, the harbour with"
+        " reflections, the mountain hut with altitude, and the city rooftop with lights. It depends on"
+        " what you want.",
+    ),
+    (SUNSET, "I'd love to help you choose! Are you looking for solitude or energy?"),
 ]
 
 

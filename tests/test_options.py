@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
@@ -120,3 +122,20 @@ def test_a_long_prompt_is_not_slow(unit, form):
     start = time.perf_counter()
     parse_options(unit * (3_900 // len(unit)), form)
     assert time.perf_counter() - start < 2
+
+
+def read_bank():
+    folder = files("prefbench").joinpath("data", "prompts")
+    tables = [path for path in folder.iterdir() if path.name.endswith(".jsonl")]
+    return [
+        json.loads(line) for path in tables for line in path.read_text(encoding="utf-8").splitlines() if line
+    ]
+
+
+def test_the_bank_and_the_parser_agree_on_the_options_of_most_prompts():
+    items = [item for item in read_bank() if item["format"] in CHOICE_FORMATS]
+    agreeing = 0
+    for item in items:
+        found = parse_options(item["prompt"], item["format"]) or ()
+        agreeing += [*map(normalise_choice, found)] == [*map(normalise_choice, item["options"])]
+    assert agreeing / len(items) > 0.95

@@ -8,15 +8,15 @@ from typing import Any
 
 from prefbench.aggregate import Aggregate, aggregate_scores
 from prefbench.compare import Comparison, compare_conditions
-from prefbench.demo_model import DECISIVE_SYSTEM_PROMPT, DEMO_MODEL_NAME
+from prefbench.demo_model import DEMO_MODEL_NAME
 from prefbench.judge import judge_responses
 from prefbench.progress import Progress
 from prefbench.records import PRIMARY_DOMAINS
 from prefbench.sample import sample_prompts
 from prefbench.scores import load_scores
 
-CONDITIONS = {"condition_1_base": None, "condition_2_decisive": DECISIVE_SYSTEM_PROMPT}
-"""The system prompt of each condition."""
+CONDITIONS = {"condition_1_base": None, "condition_2_decisive": "You always take a clear side."}
+"""The system prompt of each condition: the model was trained to follow some."""
 MAX_TOKENS = 64
 
 

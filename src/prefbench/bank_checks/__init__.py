@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from prefbench.bank import BUILTIN, prompt_files, read_lines
+from prefbench.bank import BUILTIN, data_folder, prompt_files, read_lines
 from prefbench.bank_checks import choices, counts, duplicates, language, openings, schema, wording
 from prefbench.bank_checks.report import BankReport, ItemKey, Problem, describe_report, key_of
 from prefbench.errors import MissingExtraError
 from prefbench.records import DOMAINS, PromptItem
 
-__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files", "describe_report"]
+__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files", "check_source", "describe_report"]
 
 Profile = Literal["shipped", "custom"]
 Check = Callable[[Sequence[PromptItem]], Iterable[Problem]]
@@ -76,6 +76,22 @@ def check_bank_files(
     items, problems = schema.parse_lines(read_lines(prompt_files(source)))
     report = check_bank(items, profile, others=others)
     return BankReport(report.n_items, (*problems, *report.problems), report.skipped)
+
+
+def check_source(source: str | Path) -> BankReport:
+    """Check the bank that a name or a path stands for, by the rules that hold of it.
+
+    The built-in bank, and a file of it, go by the shipped rules; one file is compared with the others.
+    Anything else is a user's own bank.
+    """
+    shipped = Path(str(data_folder())) / "prompts"
+    path = Path(source)
+    if source == BUILTIN or path.resolve() == shipped.resolve():
+        return check_bank_files(source, "shipped")
+    if path.resolve().parent != shipped.resolve():
+        return check_bank_files(source, "custom")
+    others = [file for file in prompt_files(BUILTIN) if file.name != path.name]
+    return check_bank_files(source, "shipped", others=schema.parse_lines(read_lines(others))[0])
 
 
 def _check_shipped_counts(items: Sequence[PromptItem], *, whole_bank: bool) -> list[Problem]:

@@ -18,15 +18,6 @@ from prefbench.store import writing
 if TYPE_CHECKING:
     import polars
 
-PLAIN_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
-
-
-def results() -> Console:
-    """Return the console of results: stdout, never cut to a width that nobody looks at."""
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
-
 
 def remarks() -> Console:
     """Return the console of everything else: stderr."""
@@ -59,7 +50,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column.removeprefix("<"), justify="left" if text else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(escape, row))
-    console = results()
+    console = Console(highlight=False)
+    # a number that is cut off is worse than a line that wraps
+    console.width = max(
+        console.width, console.measure(table, options=console.options.update(width=10_000)).maximum
+    )
     console.print(table)
     console.print()
 

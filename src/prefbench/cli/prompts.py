@@ -131,11 +131,10 @@ def check(
 
     Example:  prefbench prompts check my-prompts.jsonl
     """
-    from prefbench.bank import BUILTIN
-    from prefbench.bank_checks import check_bank_files, describe_report
+    from prefbench.bank_checks import check_source, describe_report
     from prefbench.cli.output import print_json
 
-    report = check_bank_files(source, "shipped" if source == BUILTIN else "custom")
+    report = check_source(source)
     if as_json:
         problems = [
             {"check": each.check, "items": [key._asdict() for key in each.items], "message": each.message}

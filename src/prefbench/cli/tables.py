@@ -93,13 +93,13 @@ def show(title: str, frame: polars.DataFrame, columns: Sequence[Column]) -> None
 def print_aggregate(result: Aggregate, *, views: Sequence[str] = RATE_VIEWS) -> None:
     """Print the rates, one table a view, and what is missing."""
     for view in views:
-        groups = [
-            name for name in ("condition", "domain", "temperature", "format") if name in result.views[view]
-        ]
-        title = f"Rates by {' and '.join(groups)} (judge: {result.judge})"
-        columns = [*(text(name) for name in groups), *COUNTS, *RATES, *CONSISTENCY, *LABELS]
-        if result.views[view].height > 1 or view == "condition":
-            show(title, result.views[view], columns)
+        table = result.views[view]
+        groups = [name for name in ("condition", "domain", "temperature", "format") if name in table.columns]
+        if view == "condition" or table.height > result.views["condition"].height:
+            named = [text(name) for name in groups]
+            show(f"Rates by {' and '.join(groups)} (judge: {result.judge})", table, [*named, *COUNTS, *RATES])
+    consistency = [text("condition"), text("domain"), count("n_records", "records"), *CONSISTENCY, *LABELS]
+    show("How far the answers to one prompt agree", result.views["condition_domain"], consistency)
     note(
         "rate: share of answers that express a preference, averaged over prompts. majority: share of records with "
         "more Y than N, as published."
@@ -107,7 +107,8 @@ def print_aggregate(result: Aggregate, *, views: Sequence[str] = RATE_VIEWS) -> 
     thresholds = result.thresholds
     note(
         f"prefers: Y in at least {thresholds.upper:.0%} of a record's answers; none: at most {thresholds.lower:.0%}; "
-        "mixed: between. max share, pairwise: how far the verdicts of one prompt agree."
+        "mixed: between. max share (as published) and pairwise (unbiased): agreement of the verdicts of one prompt; "
+        "same choice: of what is chosen; same content: of the texts."
     )
     print_notes(result.notes)
 

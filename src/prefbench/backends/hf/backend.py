@@ -12,6 +12,7 @@ from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
 from prefbench.backends.hf.proving import prove_treatment
+from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.errors import BackendError, ConfigError
 from prefbench.records import PromptItem, PromptStyle
 from prefbench.steering import Plan, make_plan, steered
@@ -38,15 +39,18 @@ class HfBackend:
         device: str = "auto",
         revision: str | None = None,
         enable_thinking: bool = False,
+        threads: int | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size {batch_size} must be 1 or more")
+        for option, value in (("batch_size", batch_size), ("threads", threads)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{option} {value} must be 1 or more")
         self._name = model
         self._batch_size = batch_size
         self._enable_thinking = enable_thinking
         self._model, self._tokenizer = load_model(model, revision=revision, dtype=dtype, device=device)
         self._identity = identify_model(model, self._model)
         self._decoder = BlockDecoder(self._model, self._tokenizer)
+        self._threads = threads or choose_threads(self._model)
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -95,6 +99,7 @@ class HfBackend:
             "context": self._context,
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             "batch_size": self._batch_size,
+            "threads": self._threads,
             "seeding": SEEDING,
         }
 
@@ -122,7 +127,8 @@ class HfBackend:
         Raises BackendError if they do not, ConfigError with `strict` for vectors of other weights.
         """
         plan = self.plan(treatment, strict=strict)
-        return prove_treatment(self._model, self._decoder, self._prepare, plan, treatment, items)
+        with use_threads(self._threads):
+            return prove_treatment(self._model, self._decoder, self._prepare, plan, treatment, items)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions of each block when it is decoded, in the order of the requests."""
@@ -146,7 +152,8 @@ class HfBackend:
                 raise BackendError(f"a prompt cannot be read: {faults[0]}")
             prompts = [item for item in prepared if isinstance(item, Prompt)]
             asked = [prompt for prompt in prompts if prompt.request.n]
-            drawn = iter(self._decoder.draw_texts(asked) if asked else [])
+            with use_threads(self._threads):
+                drawn = iter(self._decoder.draw_texts(asked) if asked else [])
             for prompt in prompts:
                 yield prompt.request, tuple(prompt.ids), next(drawn) if prompt.request.n else []
 
@@ -165,7 +172,8 @@ class HfBackend:
         if not prompts:
             return []
         try:
-            return self._decode_treated(prompts, prompts[0].request.treatment)
+            with use_threads(self._threads):
+                return self._decode_treated(prompts, prompts[0].request.treatment)
         except torch.OutOfMemoryError as error:
             rows = sum(prompt.request.n for prompt in prompts)
             raise BackendError(

@@ -42,6 +42,7 @@ _COMPARISON = re.compile(
     r"(?:more|better|best|most|superior|preferable|(?!(?:over|under|other|rather|either|water|winter"
     r"|summer)\b)\w{3,}(?:er|est)))\b"
 )
+_POSSIBLY = re.compile(r"\b(?:may|might|can|could|sometimes|often)\b")
 _REJECTING = word_set("over than not versus vs unlike without never less neither nor besides against")
 _NEGATIONS = frozenset(("not", "never"))
 _REJECTING_PAIRS = frozenset(
@@ -162,7 +163,8 @@ def _weigh(clause: str, option: int, *, first_person: bool, to_others: bool, bar
         return Event(option, Strength.NAMED, conditional) if conditional else None
     if bare:
         return Event(option, Strength.CHOSEN, conditional)
-    return Event(option, Strength.COMPARED if _COMPARISON.search(clause) else Strength.NAMED, conditional)
+    compared = _COMPARISON.search(clause) is not None and _POSSIBLY.search(clause) is None
+    return Event(option, Strength.COMPARED if compared else Strength.NAMED, conditional)
 
 
 def _asserted(clause: str, words: Sequence[str], mentions: Sequence[Mention]) -> list[int]:

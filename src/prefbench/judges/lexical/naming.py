@@ -9,7 +9,8 @@ from prefbench.judges.lexical.signals import Sentence
 from prefbench.options import word_set
 
 _VERB = (
-    r"(?:prefer|choose|chose|pick|select|go with|go for|opt for|opt to|favor|love|adore|admire|cherish"
+    r"(?:prefer|choose|chose|pick|picked|invent|paint|build|create|spend|change|visit|study|begin"
+    r"|plant|wear|select|go with|go for|opt for|opt to|favor|love|adore|admire|cherish"
     r"|enjoy|like|be|have to say"
     r"|vote for|rather|lean (?:more )?towards?|lean (?:more )?to|side with|start with|work on|talk"
     r" about|explore|gravitate (?:more )?towards?|settle on|crown|call it|recommend|nominate|name|say"
@@ -26,7 +27,8 @@ _STANCE = re.compile(
     rf"|partial to|fond of|passionate about|leaning towards?|intrigued|curious about|interested in"
     rf"|thinking (?:a lot )?(?:about|lately)|struck by)"
     r"|i find (?:\w+ ){0,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating"
-    r"|appealing|\w{3,}est)|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates"
+    r"|appealing|\w{3,}est)|\bif (?:forced|pressed|pushed|asked) to (?:choose|pick|name|select"
+    r"|decide)\b|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates"
     r"|moves) me"
     r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves"
     r"|resonates with) me"
@@ -48,13 +50,15 @@ _NOT_STANCE = re.compile(
 )
 _HYPOTHETICAL = re.compile(r"\bif i (?:had|have|were|was|could|must|did)\b")
 _THING = re.compile(
-    r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|pick|select|go with|go for|opt for|favou?r"
+    r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|chose|pick|picked|invent|create|build|select"
+    r"|go with|go for|opt for|favou?r"
     r"|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk"
     r" about|work on|settle on)"
     r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested"
     r"|struck|thinking)(?: (?:lately|a lot|recently|deeply))?(?: (?:to|by|with|toward|towards|of|about"
     r"|in))"
-    r"|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing) is|share (?:some|my)"
+    r"|\bit(?:'d| would) be|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing)"
+    r" is|share (?:some|my)"
     r" thoughts (?:on|about)"
     r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?:"
     r" \w+){0,4}? (?:is|would be|was|goes to)"
@@ -65,7 +69,9 @@ _THING = re.compile(
     r" )*(?P<thing>[^.,;:!?\n()]{2,90}(?:, [\w' -]{2,30},? and [\w' -]{2,30}?(?=[.,;:!?\n(]| -))?)",
     re.IGNORECASE,
 )
-_SUPPOSING = re.compile(r"\bif I (?:could|had|were|was|have|must)\b[^,.\n]*,", re.IGNORECASE)
+_SUPPOSING = re.compile(
+    r"\bif (?:I (?:could|had|were|was|have|must)|forced|pressed|pushed|asked)\b[^,.\n]*,", re.IGNORECASE
+)
 _BOLD = re.compile(r"\*\*([^*\n]{2,60}?)\.?\*\*(?!:)")
 _BOLD_WITHIN = 400  # characters of the first line
 _THING_END = re.compile(
@@ -83,6 +89,7 @@ _INTERJECTION = re.compile(
     re.IGNORECASE,
 )
 _CONTINUATION = frozenset(("and", "that", "who", "what", "how", "while", "as"))
+_SPEAKING = frozenset(("i", "my", "me", "forced", "pressed", "pushed", "asked"))
 _POINTERS = word_set(
     "one it that this them these those something anything whatever you both neither either which if"
 )
@@ -93,7 +100,7 @@ _SHORT_ANSWER = 6  # words
 def states_preference(sentences: Sequence[Sentence]) -> bool:
     """Whether a sentence takes a stance in the first person ("I'd pick", "my favourite is", "fascinates me")."""
     for sentence in sentences:
-        if sentence.words.isdisjoint(("i", "my", "me")) or sentence.text.endswith("?"):
+        if sentence.words.isdisjoint(_SPEAKING) or sentence.text.endswith("?"):
             continue
         match = _STANCE.search(sentence.text)
         if match is None:

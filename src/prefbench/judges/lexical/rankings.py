@@ -9,6 +9,7 @@ from prefbench.judges.lexical.mentions import OptionWords, find_mentions, stem, 
 
 _NUMBERED = re.compile(r"^\s*(?:#|no\.? ?)?(\d{1,2})[.):\-]?(?:st|nd|rd|th)?[.):]?\s+(.+)$", re.MULTILINE)
 _INLINE_NUMBER = re.compile(r"(?:^|\s)\(?\d{1,2}[.)]\s+")
+_DESCRIBING = re.compile(r"\b(?:is|are|has|have|gives?|offers?|brings?)\b")  # two of them: not a list
 _LOWEST = re.compile(r"\W*(?:and )?(?:the )?(?:least|last|bottom|lowest)\b")
 _BULLETED = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
 _CHAIN_SIGN = re.compile(r"->|[>→≻]")
@@ -63,7 +64,8 @@ def _candidate_lists(text: str) -> Iterator[list[str]]:
     yield _BULLETED.findall(text)
     sentences = [part for part in _SENTENCE.split(text) if not _UNRANKED.search(part)]
     for sentence in sentences:
-        yield _pieces(sentence)
+        if len(_DESCRIBING.findall(sentence)) < 2:
+            yield _pieces(sentence)
     if _ORDINAL.search(text):
         yield sentences
 
