@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from prefbench.backends import SteeringBackend, Treatment, Vector, open_backend
+from prefbench.backends import SteeringBackend, Treatment, open_backend
 from prefbench.bank import load_bank
+from prefbench.conditions import make_treatment
 from prefbench.demo_model import locate_model
 from prefbench.errors import ConfigError, unknown_name
 from prefbench.progress import Progress, Silent
@@ -27,7 +28,10 @@ from prefbench.steering.directions import (
 )
 from prefbench.steering.traits import TraitDefinition, load_trait
 from prefbench.steering.vectors import hash_file
-from prefbench.study import VectorChoice
+from prefbench.study import Condition, VectorChoice
+
+READ_AT_ONCE = 8
+"""Sequences in one forward pass while hidden states are read."""
 
 TOKEN_RULES: Mapping[Method, str] = {
     "mean_difference": "mean over the answer's tokens",
@@ -56,36 +60,63 @@ def extract_vector(  # noqa: PLR0913 - the words of `prefbench vectors extract`
     rollouts: pairs that do not show the contrast are left out. `layer` overrides the choice of the layer.
     Raises ConfigError if too few pairs are left, and what the backend raises.
     """
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
     definition = load_trait(trait) if isinstance(trait, str) else trait
-    recipe, progress = recipe or Recipe(), progress or Silent()
-    backend = cast("Any", open_backend("hf", locate_model(model), options=backend_options or {}))
-    if method == "last_token":
-        if keep is not None:
+    backend = open_backend("hf", locate_model(model), options=backend_options or {})
+    vector, rollouts = extract_from_backend(
+        backend,
+        definition,
+        Extraction(method, recipe or Recipe(), layer, keep, prompt_style),
+        model=model,
+        progress=progress or Silent(),
+    )
+    if out is not None:
+        save_vector(vector, out)
+    return vector, rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How a vector is extracted: see `extract_vector`."""
+
+    method: Method = "mean_difference"
+    recipe: Recipe = field(default_factory=Recipe)
+    layer: int | None = None
+    keep: Filter | None = None
+    prompt_style: PromptStyle = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown_name("method", self.method, METHODS)
+        if self.method == "last_token" and self.keep is not None:
             raise ConfigError("method last_token samples no answers, so there is nothing to filter")
-        recipe = recipe.without_answers()
-    rollouts = sample_rollouts(backend, definition, recipe, style=prompt_style, progress=progress)
-    pairs, counts = pair_up(rollouts, need_answer=method != "last_token")
-    pairs, counts = filter_pairs(pairs, counts, keep, definition=definition)
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether hidden states are read at the answers' tokens, and not at the prompt's last."""
+        return self.method != "last_token"
+
+
+def extract_from_backend(
+    backend: Any, definition: TraitDefinition, how: Extraction, *, model: str, progress: Progress
+) -> tuple[TraitVector, list[Rollout]]:
+    """Extract a trait vector from the model of an opened HfBackend; see `extract_vector`."""
+    recipe = how.recipe if how.reads_answers else how.recipe.without_answers()
+    rollouts = sample_rollouts(backend, definition, recipe, style=how.prompt_style, progress=progress)
+    pairs, counts = pair_up(rollouts, need_answer=how.reads_answers)
+    pairs, counts = filter_pairs(pairs, counts, how.keep, definition=definition)
     for name, count in counts.items():
         if name.startswith("left_out") and count:
-            progress.warn(f"{count} of {counts['sampled']} pairs: {name.replace('_', ' ')}")
-    contrast = _read_contrast(backend, pairs, method, progress)
-    vector = _make_vector(
-        definition, contrast, method, layer, model=model, backend=backend, progress=progress
-    )
-    style = backend.identify(Treatment("extraction", prompt_style))["prompt_style"]
+            progress.warn(f"{count} of {counts['sampled']} pairs {name.replace('_', ' ')}")
+    contrast = _read_contrast(backend, pairs, how, progress)
+    vector = _make_vector(definition, contrast, how, progress)
+    style = backend.identify(Treatment("extraction", how.prompt_style))["prompt_style"]
     origin = {
-        "recipe": {**asdict(recipe), "filtered": keep is not None, "prompt_style": style},
+        "recipe": {**asdict(recipe), "filtered": how.keep is not None, "prompt_style": style},
         "pairs": counts,
         "definition": definition.model_dump(mode="json", exclude={"evaluation_questions"}),
         "backend": backend.describe(),
     }
-    vector = replace(vector, origin=origin)
-    if out is not None:
-        save_vector(vector, out)
-    return vector, rollouts
+    return replace(vector, model=model, weights=backend.weights, origin=origin), rollouts
 
 
 def check_vectors(
@@ -109,24 +140,17 @@ def check_vectors(
         "SteeringBackend",
         open_backend("hf", locate_model(model), options=options, needs=frozenset({"steering"})),
     )
-    treatment = Treatment("check", prompt_style, system_prompt, vectors=to_backend_vectors(vectors))
+    condition = Condition(
+        name="check",
+        model=model,
+        prompt_style=prompt_style,
+        system_prompt=system_prompt,
+        vectors=list(vectors),
+    )
+    treatment = make_treatment(condition)
     identity = backend.identify(treatment)
     figures = backend.check_steering(treatment, load_bank(prompts), strict=strict)
     return {"model": model, "additions": identity["steering"], **figures}
-
-
-def to_backend_vectors(vectors: Sequence[VectorChoice]) -> tuple[Vector, ...]:
-    """Return the vectors of a condition as a backend takes them."""
-    return tuple(
-        Vector(
-            each.file,
-            each.coefficient,
-            each.dose,
-            tuple(each.layers) if each.layers else None,
-            each.positions,
-        )
-        for each in vectors
-    )
 
 
 def describe_vector(path: str | Path) -> dict[str, Any]:
@@ -166,52 +190,42 @@ def describe_vector(path: str | Path) -> dict[str, Any]:
 
 
 def _read_contrast(
-    backend: Any, pairs: Sequence[RolloutPair], method: Method, progress: Progress
+    backend: Any, pairs: Sequence[RolloutPair], how: Extraction, progress: Progress
 ) -> Contrast:
     """Read the hidden states of both sides of each pair."""
     sides = [pair.positive for pair in pairs] + [pair.negative for pair in pairs]
-    answers = method != "last_token"
     reads = [
-        ReadFrom(
-            [*side.prompt_ids, *(side.answer_ids if answers else ())], len(side.prompt_ids) - (not answers)
-        )
+        ReadFrom([*side.prompt_ids, *side.answer_ids], len(side.prompt_ids))
+        if how.reads_answers
+        else ReadFrom(side.prompt_ids, len(side.prompt_ids) - 1)
         for side in sides
     ]
     progress.start("reading hidden states", len(reads))
-    found = read_activations(backend.model, reads, batch_size=8, tell=progress.advance)
+    found = read_activations(backend.model, reads, batch_size=READ_AT_ONCE, tell=progress.advance)
     middle = len(pairs)
     return Contrast(
         positive=found.means[:middle],
         negative=found.means[middle:],
         groups=[pair.positive.question for pair in pairs],
-        hidden_norms=found.norms.mean(axis=0) if len(found.norms) else found.norms.sum(axis=0),
+        hidden_norms=found.norms.sum(axis=0) / max(len(found.norms), 1),
     )
 
 
 def _make_vector(
-    definition: TraitDefinition,
-    contrast: Contrast,
-    method: Method,
-    layer: int | None,
-    *,
-    model: str,
-    backend: Any,
-    progress: Progress,
+    definition: TraitDefinition, contrast: Contrast, how: Extraction, progress: Progress
 ) -> TraitVector:
-    directions, quality = estimate_directions(contrast, method)
+    directions, quality = estimate_directions(contrast, how.method)
     blocks = len(quality)
-    if layer is not None and not 0 <= layer < blocks:
-        raise ConfigError(f"layer {layer}: the model has {blocks} blocks (0 to {blocks - 1})")
-    chosen, reason = choose_layer(quality) if layer is None else (layer, "asked for")
+    if how.layer is not None and not 0 <= how.layer < blocks:
+        raise ConfigError(f"layer {how.layer}: the model has {blocks} blocks (0 to {blocks - 1})")
+    chosen, reason = choose_layer(quality) if how.layer is None else (how.layer, "asked for")
     if warning := explain_weak(quality[chosen]):
         progress.warn(f"{definition.trait}, layer {chosen}: {warning}")
     return TraitVector(
         trait=definition.trait,
         vectors=dict(enumerate(directions)),
-        method=method,
-        token_rule=TOKEN_RULES[method],
-        model=model,
-        weights=backend.weights,
+        method=how.method,
+        token_rule=TOKEN_RULES[how.method],
         blocks=blocks,
         hidden_norms={block: each.hidden_norm for block, each in enumerate(quality)},
         pairs=len(contrast.positive),

@@ -137,8 +137,8 @@ def explain_weak(quality: Quality) -> str | None:
         return None
     return (
         f"on held-out questions the positive side projects higher in only {quality.accuracy:.0%} of the pairs "
-        f"(separation {quality.separation or 0.0:.2f}): the model hardly follows these instructions, and the vector may "
-        "mean little; look at the answers with --rollouts"
+        f"(separation {quality.separation or 0.0:.2f}): the model hardly follows these instructions, and the vector "
+        "may mean little; look at the answers with --rollouts"
     )
 
 

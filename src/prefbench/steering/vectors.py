@@ -161,7 +161,7 @@ def save_vector(vector: TraitVector, path: Path | str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(save(tensors, metadata=to_metadata(vector)))
+        temporary.write_bytes(_sort_header(save(tensors, metadata=to_metadata(vector))))
         temporary.replace(path)
 
 
@@ -286,6 +286,18 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]
         raise DataError(
             f"{path}: is not safetensors ({error}); bring other tools' files in with `prefbench vectors convert`"
         ) from error
+
+
+def _sort_header(content: bytes) -> bytes:
+    """Return a safetensors file with its header in a fixed order, so that equal vectors are equal files.
+
+    The library writes metadata in an order that changes from call to call. The header is JSON behind its length
+    in eight bytes, padded with spaces; offsets of the data count from its end.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
 def _safetensors() -> Any:
