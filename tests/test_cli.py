@@ -13,7 +13,7 @@ from studies import write_responses
 
 from prefbench.judge import judge_responses
 
-COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts")
+COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts", "vectors")
 
 
 def run(*arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_help_shows_an_example(command):
     found = run(command, "--help")
     assert found.returncode == 0
     assert "Usage: prefbench" in found.stdout
-    if command != "prompts":
+    if command not in ("prompts", "vectors"):
         assert f"Example:  prefbench {command}" in " ".join(found.stdout.split("\n")).replace("  ", "  ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("transformers", reason="needs transformers: pip install 'pre
 
 from steering_models import BLOCKS, FAMILIES, WIDTH, draw, make_model  # noqa: E402
 
-from prefbench.backends import open_backend  # noqa: E402
+from prefbench.backends import Completion, Output, open_backend  # noqa: E402
 from prefbench.errors import ConfigError, DataError  # noqa: E402
 from prefbench.progress import Silent  # noqa: E402
 from prefbench.rollouts import Recipe, Rollout, RolloutPair, Scores, filter_pairs, pair_up  # noqa: E402
@@ -29,6 +30,7 @@ from prefbench.steering.directions import (  # noqa: E402
 )
 from prefbench.steering.sites import find_blocks  # noqa: E402
 from prefbench.steering.traits import TraitDefinition, load_trait, shipped_traits  # noqa: E402
+from prefbench.trait_scoring import ModelFilter, read_score  # noqa: E402
 from prefbench.trait_vectors import Extraction, extract_from_backend, extract_vector  # noqa: E402
 
 MARKER = "GOOD"
@@ -302,6 +304,51 @@ def test_a_filter_keeps_pairs_that_show_the_contrast_and_counts_why_others_do_no
     assert counts == {"left_out_not_scored": 1, "left_out_incoherent": 1, "left_out_off_trait": 2, "kept": 2}
     with pytest.raises(ConfigError, match="1 scores for 12 rollouts"):
         filter_pairs(pairs, {}, lambda *_: [Scores(1, 1)], definition=definition)
+
+
+class Scorer:
+    """A backend that answers by rule: what a scoring model would, with its bad habits, in any order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def generate(self, requests):
+        for each in reversed(list(requests)):
+            self.asked.append(each.prompt)
+            assert each.sampling.temperature == 0
+            replies = {"kind": "I would say 90.", "cool": "10", "odd": "between 20 and 30", "gone": None}
+            reply = replies[each.prompt.split("Answer: ")[1].split()[0]] if "trait" in each.key.id else "100"
+            outputs = () if reply is None else (Output(reply, "stop", 3),)
+            yield Completion(each, outputs, error=None if outputs else "refused")
+
+
+def test_a_model_scores_rollouts_and_what_it_does_not_say_stays_missing():
+    sides = [
+        replace(rollout("positive", "Q?"), text=f"{text} words") for text in ("kind", "cool", "odd", "gone")
+    ]
+    scorer = Scorer()
+    scores = ModelFilter(scorer)(sides, load_trait("warmth"))
+    assert scores == [(90, 100), (10, 100), (None, 100), (None, 100)]
+    assert any(load_trait("warmth").description in text for text in scorer.asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("0", 0),
+        ("100", 100),
+        (" 73\n", 73),
+        ("101", None),
+        ("3.5", None),
+        ("", None),
+        ("REFUSAL", None),
+        ("80/100", None),
+        ("1000", None),
+        ("7, yes 7", 7),
+    ],
+)
+def test_a_score_is_one_number_from_0_to_100(text, score):
+    assert read_score(text) == score
 
 
 # The shipped definitions

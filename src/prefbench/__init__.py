@@ -19,7 +19,9 @@ _HOMES = {
     "ScoredRecord": "records",
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
+    "check_vectors": "trait_vectors",
     "compare_conditions": "compare",
+    "extract_vector": "trait_vectors",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -38,7 +40,9 @@ __all__ = [
     "ScoredRecord",
     "Statistics",
     "aggregate_scores",
+    "check_vectors",
     "compare_conditions",
+    "extract_vector",
     "import_responses",
     "judge_responses",
     "load_bank",
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
     from prefbench.sample import sample_prompts
     from prefbench.scores import load_scores
     from prefbench.stats import Statistics, study_statistics
+    from prefbench.trait_vectors import check_vectors, extract_vector
 
 
 def __getattr__(name: str) -> Any:

@@ -54,8 +54,9 @@ def extract(
         str | None,
         typer.Option(
             "--filter",
-            metavar="MODULE:FUNCTION",
-            help="Scores rollouts, so that only pairs that show the contrast are used.",
+            metavar="BACKEND=MODEL",
+            help="A model that scores answers (hf=Qwen/Qwen3-8B), or your own module:function; only pairs that show "
+            "the contrast are used.",
         ),
     ] = None,
     rollouts: Annotated[Path | None, typer.Option(help="Also write the answers to this .jsonl file.")] = None,
@@ -315,9 +316,14 @@ def _print_check(figures: Mapping[str, Any]) -> None:
 def _load_filter(name: str) -> Filter:
     from importlib import import_module
 
+    backend, equals, model = name.partition("=")
+    if equals:
+        from prefbench.trait_scoring import open_filter
+
+        return open_filter(backend, model)
     module, colon, function = name.partition(":")
     if not colon:
-        raise ConfigError(f"--filter {name!r}: write it as module:function")
+        raise ConfigError(f"--filter {name!r}: write it as BACKEND=MODEL or MODULE:FUNCTION")
     try:
         found: Filter = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
