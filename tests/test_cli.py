@@ -13,7 +13,7 @@ from studies import write_responses
 
 from prefbench.judge import judge_responses
 
-COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts")
+COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts", "vectors")
 
 
 def run(*arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_help_shows_an_example(command):
     found = run(command, "--help")
     assert found.returncode == 0
     assert "Usage: prefbench" in found.stdout
-    if command != "prompts":
+    if command not in ("prompts", "vectors"):
         assert f"Example:  prefbench {command}" in " ".join(found.stdout.split("\n")).replace("  ", "  ")
 
 
@@ -245,7 +245,9 @@ def test_every_commented_setting_of_the_study_file_is_a_real_one(tmp_path):
     assert study.backend.options == {"batch_size": 16, "dtype": "bfloat16"}
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that nobody can write to: /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a file system that nobody can write to: /proc"
+)
 def test_a_folder_that_nobody_can_write_to_is_one_clear_error(folder):
     for command in (["init", "/proc/study"], ["import", "x.jsonl", "--study", "/proc/study"]):
         (folder / "x.jsonl").write_text('{"prompt": "p", "response": "r", "domain": "d", "temperature": 1}\n')

@@ -20,7 +20,9 @@ _HOMES = {
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
     "build_pairs": "training",
+    "check_vectors": "trait_vectors",
     "compare_conditions": "compare",
+    "extract_vector": "trait_vectors",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -41,7 +43,9 @@ __all__ = [
     "Statistics",
     "aggregate_scores",
     "build_pairs",
+    "check_vectors",
     "compare_conditions",
+    "extract_vector",
     "import_responses",
     "judge_responses",
     "load_bank",
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from prefbench.scores import load_scores
     from prefbench.stats import Statistics, study_statistics
     from prefbench.training import build_pairs, train_dpo
+    from prefbench.trait_vectors import check_vectors, extract_vector
 
 
 def __getattr__(name: str) -> Any:

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefbench.backends import (
     Backend,
     Completion,
     Request,
     Sampling,
+    SteeringBackend,
     Treatment,
     choose_backend,
     open_backend,
@@ -33,6 +34,7 @@ from prefbench.study import (
     DEFAULT_STUDY,
     Condition,
     Grid,
+    VectorChoice,
     load_study,
     validate_grid,
     validate_seed,
@@ -104,6 +106,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     prompts: str | Path | None = None,
     prompt_style: PromptStyle | None = None,
     system_prompt: str | None = None,
+    vectors: Sequence[VectorChoice] | None = None,
+    strict: bool = False,
     seed: int | None = None,
     backend: str | None = None,
     backend_options: Mapping[str, Any] | None = None,
@@ -114,7 +118,9 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     `condition` names one condition or several of a study file; None takes all of them. Without a study file, one
     condition is sampled (`condition_1_base` unless `condition` names another). Conditions of one model share one
     load of it. `adapter` is a folder or a hub id; relative to the working directory, in a study file to that file.
-    Records are appended as they are finished, so that an interrupted call is resumed by the same call.
+    Records are appended as they are finished, so that an interrupted call is resumed by the same call. Trait
+    vectors are proved to act before anything is sampled; `strict` refuses those that are not known to be of the
+    model's weights.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
     BackendError if the model fails for every request.
@@ -137,6 +143,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
             "prompt_style": prompt_style,
             "system_prompt": system_prompt,
             "adapter": None if adapter is None else str(adapter),
+            "vectors": None if vectors is None else [vector.model_dump() for vector in vectors],
         }
     )
     names = [condition] if isinstance(condition, str) else condition
@@ -152,6 +159,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         backend=name,
         options={**config.backend.options, **(backend_options or {})},
         progress=progress or Silent(),
+        strict=strict,
     )
     report = SampleReport(folder, name, reason)
     for shared_model, group in group_by_model(conditions).items():
@@ -170,6 +178,7 @@ class _Run:
     backend: str
     options: Mapping[str, Any]
     progress: Progress
+    strict: bool = False
 
     def sample_model(
         self, model: str, conditions: Sequence[Condition], folder: Path, report: SampleReport
@@ -198,9 +207,8 @@ class _Run:
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
         backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
-        for (
-            condition
-        ) in conditions:  # a treatment that cannot be had is found before an hour of sampling, not after
+        # a treatment that cannot be had is found before an hour of sampling, not after
+        for condition in conditions:
             backend.identify(make_treatment(condition))
         return backend
 
@@ -218,8 +226,10 @@ class _Run:
         manifest.require(identity)
         chat_template = identity.get("chat_template_sha256") is not None
         warning = explain_post_trained(condition.name, condition.model, chat_template=chat_template)
-        if warning:
-            self.progress.warn(warning)
+        steering = self._check_steering(backend, treatment)
+        warnings = [*([warning] if warning else []), *steering.pop("warnings", [])]
+        for each in warnings:
+            self.progress.warn(each)
         manifest.start_run(
             bank=self.bank,
             temperatures=self.grid.temperatures,
@@ -227,7 +237,8 @@ class _Run:
             limit=self.grid.limit,
             backend=backend.describe(),
             records_before=report.kept,
-            warnings=[warning] if warning else [],
+            warnings=warnings,
+            **({"steering_checks": steering} if steering else {}),
         )
         started = time.monotonic()
         self.progress.start(
@@ -244,6 +255,12 @@ class _Run:
             tokens=report.tokens,
             seconds=round(report.seconds, 3),
         )
+
+    def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
+        """Return what proves that a treatment's vectors act; a condition for which that fails is not sampled."""
+        if not treatment.vectors:
+            return {}
+        return cast("SteeringBackend", backend).check_steering(treatment, self.items, strict=self.strict)
 
     def _sample_file(
         self,
@@ -303,7 +320,10 @@ class _Run:
             "model": describe_source(condition.model),
             "system_prompt": condition.system_prompt,
             "adapter": describe_source(condition.adapter),
-            "vectors": [{**each.model_dump(), "file": Path(each.file).name} for each in condition.vectors],
+            # a file by its name: its content is pinned by the hash in what the backend identifies
+            "vectors": [
+                {**vector.model_dump(), "file": Path(vector.file).name} for vector in condition.vectors
+            ],
             "n_samples": grid.n_samples,
             "max_tokens": grid.max_tokens,
             "top_p": grid.top_p,

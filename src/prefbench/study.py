@@ -69,7 +69,10 @@ class VectorChoice(_Section):
     @model_validator(mode="after")
     def _one_strength(self) -> VectorChoice:
         if (self.coefficient is None) == (self.dose is None):
-            raise ValueError("give either coefficient or dose")
+            raise ValueError(f"{self.file}: give either coefficient or dose")
+        strength = self.coefficient if self.dose is None else self.dose
+        if strength is None or not math.isfinite(strength):
+            raise ValueError(f"{self.file}: the strength must be a finite number")
         return self
 
 
@@ -168,6 +171,14 @@ def validate_condition(**values: Any) -> Condition:
         return Condition.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{explain_validation(error)}; correct the value") from error
+
+
+def validate_vector(**values: Any) -> VectorChoice:
+    """Return the choice of a trait vector with these values. Raises ConfigError naming the value at fault."""
+    try:
+        return VectorChoice.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"vector {values.get('file')!r}: {explain_validation(error)}") from error
 
 
 def validate_seed(seed: int) -> int:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefbench.cli.options import JsonOption, read_numbers, read_options, read_pairs, split_commas
+from prefbench.cli.options import (
+    JsonOption,
+    StrictOption,
+    VectorOption,
+    read_numbers,
+    read_options,
+    read_pairs,
+    read_vectors,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     from prefbench.sample import ConditionReport
@@ -51,6 +60,8 @@ def sample(
         ),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
+    vector: VectorOption = None,
+    strict: StrictOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="What generates: auto, hf, ..; auto if not given.")
@@ -84,6 +95,8 @@ def sample(
             prompts=prompts,
             prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
             system_prompt=system_prompt,
+            vectors=read_vectors(vector),
+            strict=strict,
             seed=seed,
             backend=backend,
             backend_options=read_options(backend_option, "backend option"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Request, Treatment
@@ -11,9 +11,12 @@ from prefbench.backends.hf.adapters import Adapters
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
+from prefbench.backends.hf.proving import prove_treatment
 from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.errors import BackendError, ConfigError
-from prefbench.records import PromptStyle
+from prefbench.records import PromptItem, PromptStyle
+from prefbench.steering import Plan, make_plan, steered
+from prefbench.steering.sites import find_blocks, model_width
 
 SEEDING = (
     "answer i of a prompt is drawn by inverting its token distributions at the Philox uniforms of seed + i, "
@@ -25,7 +28,9 @@ SEEDING = (
 class HfBackend:
     """Samples with transformers. `batch_size` counts prompts: a batch has batch_size x n rows."""
 
-    supports: ClassVar[frozenset[str]] = frozenset({"seed", "system_prompt", "stop", "chat", "adapter"})
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "system_prompt", "stop", "chat", "adapter", "steering"}
+    )
 
     def __init__(
         self,
@@ -54,14 +59,30 @@ class HfBackend:
         )
         self._threads = threads or choose_threads(self._model)
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
+        self._plans: dict[tuple[Any, ...], Plan] = {}
 
     @property
     def block(self) -> int:
         """Prompts in one batch."""
         return self._batch_size
 
+    @property
+    def model(self) -> Any:
+        """The transformers model, for what reads its hidden states."""
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self._tokenizer
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """What pins the weights: a hub commit or a hash."""
+        return self._identity
+
     def identify(self, treatment: Treatment) -> dict[str, Any]:
-        """Return the weights, the adapter's, the number format and the way that prompts are put."""
+        """Return the weights, the adapter's, the number format, how prompts are put, and what is added where."""
         template = self._tokenizer.chat_template
         style = self._style(treatment)
         return {
@@ -71,6 +92,7 @@ class HfBackend:
             "prompt_style": style,
             "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
             "enable_thinking": self._enable_thinking if style == "chat" else None,
+            **({"steering": self.plan(treatment).describe()} if treatment.vectors else {}),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -93,10 +115,56 @@ class HfBackend:
             "seeding": SEEDING,
         }
 
+    def plan(self, treatment: Treatment, *, strict: bool = False) -> Plan:
+        """Return what a treatment's vectors come to on this model; their files are read once.
+
+        Raises DataError and ConfigError as `make_plan` does.
+        """
+        key = (treatment.vectors, strict)
+        if key not in self._plans:
+            self._plans[key] = make_plan(
+                treatment.vectors,
+                width=model_width(self._model),
+                blocks=len(find_blocks(self._model)),
+                weights=self._identity,
+                strict=strict,
+            )
+        return self._plans[key]
+
+    def check_steering(
+        self, treatment: Treatment, items: Sequence[PromptItem], *, strict: bool = False
+    ) -> dict[str, Any]:
+        """Prove on a few prompts that a treatment's vectors act as they say; return figures and warnings.
+
+        Raises BackendError if they do not, ConfigError with `strict` for vectors of other weights.
+        """
+        plan = self.plan(treatment, strict=strict)
+        with use_threads(self._threads), self._adapters.active(treatment.adapter):
+            return prove_treatment(self._model, self._decoder, self._prepare, plan, treatment, items)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions of each block when it is decoded, in the order of the requests."""
         for block in cut_blocks(requests, self._batch_size):
             yield from self._complete(block)
+
+    def draw(
+        self, requests: Iterable[Request]
+    ) -> Iterator[tuple[Request, tuple[int, ...], list[tuple[tuple[int, ...], str]]]]:
+        """Yield (request, prompt tokens, [(answer tokens, text), ...]): what hidden states are read from.
+
+        The tokens of an answer end with its text: end-of-sequence and stop strings are cut off. Raises BackendError
+        for a prompt that cannot be answered.
+        """
+        for block in cut_blocks(requests, self._batch_size):
+            prepared = [self._prepare(request) for request in block]
+            if faults := [item for item in prepared if isinstance(item, str)]:
+                raise BackendError(f"a prompt cannot be read: {faults[0]}")
+            prompts = [item for item in prepared if isinstance(item, Prompt)]
+            asked = [prompt for prompt in prompts if prompt.request.n]
+            with use_threads(self._threads), self._adapters.active(block[0].treatment.adapter):
+                drawn = iter(self._decoder.draw_texts(asked) if asked else [])
+            for prompt in prompts:
+                yield prompt.request, tuple(prompt.ids), next(drawn) if prompt.request.n else []
 
     def _complete(self, block: Sequence[Request]) -> Iterator[Completion]:
         prepared = [self._prepare(request) for request in block]
@@ -115,13 +183,21 @@ class HfBackend:
             return []
         try:
             with use_threads(self._threads):
-                return self._decoder.decode(prompts)
+                return self._decode_treated(prompts, prompts[0].request.treatment)
         except torch.OutOfMemoryError as error:
             rows = sum(prompt.request.n for prompt in prompts)
             raise BackendError(
                 f"out of memory with {rows} answers in one batch: use a batch_size below {self._batch_size}; what is "
                 "finished is kept, and the same command goes on from there"
             ) from error
+
+    def _decode_treated(self, prompts: Sequence[Prompt], treatment: Treatment) -> list[Any]:
+        if not treatment.vectors:
+            return self._decoder.decode(prompts)
+        with steered(self._model, self.plan(treatment)) as steering:
+            answers = self._decoder.decode(prompts, steering)
+            steering.require_active()
+        return answers
 
     def _prepare(self, request: Request) -> Prompt | str:
         """Return the prompt in tokens, or what is wrong with it."""
