@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
 from prefbench.progress import Progress, Silent
 from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord, format_temperature
+from prefbench.sample_report import ConditionReport, SampleReport, describe_failures
 from prefbench.store import Appender, locked, read_models, unique_by_key
 from prefbench.study import (
     DEFAULT_STUDY,
@@ -39,41 +40,6 @@ from prefbench.study import (
     validate_grid,
     validate_seed,
 )
-
-
-@dataclass(slots=True)
-class ConditionReport:
-    """What sampling one condition came to, in response records."""
-
-    condition: str
-    folder: Path
-    written: int = 0
-    kept: int = 0
-    """Records that were there before."""
-    failed: int = 0
-    first_error: str | None = None
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class SampleReport:
-    """What a call of `sample_prompts` did."""
-
-    study: Path
-    backend: str
-    backend_reason: str
-    conditions: list[ConditionReport] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report ready for JSON."""
-        rows = [{**asdict(report), "folder": str(report.folder)} for report in self.conditions]
-        return {
-            "study": str(self.study),
-            "backend": self.backend,
-            "backend_reason": self.backend_reason,
-            "conditions": rows,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +168,7 @@ class _Run:
                     opened = opened or self._open(model, conditions)
                     self._sample_condition(opened, condition, target, manifest, files, done)
         if failed := [each for each in report.conditions if each.failed]:
-            raise BackendError(_describe_failures(failed))
+            raise BackendError(describe_failures(failed))
 
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
@@ -397,15 +363,6 @@ def _keep_error(target: ConditionFolder, completion: Completion, report: Conditi
         appender.append([{**key._asdict(), "error": completion.error, "timestamp": now()}])
     report.failed += 1
     report.first_error = report.first_error or f"{key.domain}/{key.id}: {completion.error}"
-
-
-def _describe_failures(failed: Sequence[ConditionReport]) -> str:
-    total = sum(report.failed for report in failed)
-    first = failed[0]
-    return (
-        f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
-        "the other records are written, and the same command tries the missing ones again"
-    )
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

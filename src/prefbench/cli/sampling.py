@@ -19,7 +19,7 @@ from prefbench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from prefbench.sample import ConditionReport
+    from prefbench.sample_report import ConditionReport
 
 
 def register(app: typer.Typer) -> None:
