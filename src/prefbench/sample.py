@@ -198,9 +198,8 @@ class _Run:
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
         backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
-        for (
-            condition
-        ) in conditions:  # a treatment that cannot be had is found before an hour of sampling, not after
+        # a treatment that cannot be had is found before an hour of sampling, not after
+        for condition in conditions:
             backend.identify(make_treatment(condition))
         return backend
 
