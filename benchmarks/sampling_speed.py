@@ -1,7 +1,10 @@
 """Tokens a second of the hf backend against a bare `model.generate` on the same batches, alternating in one run.
 
 Both sides draw n answers to the same prompts at temperature 1 and top_p .95, in the same batches, and never end
-early, so that each generates the same number of tokens. The model is random, of the Qwen3 architecture.
+early, so that each generates the same number of tokens. The models are random, of the Qwen3 architecture; their
+logits are multiplied, on both sides, until the distributions are about as sharp as a trained model's.
+
+With one thread, CPU seconds are counted, so that other work on the machine does not disturb the ratio.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ PROMPTS = 16
 BATCH = 8
 SAMPLES = 10
 MAX_TOKENS = 48
+SHARPNESS = 6.0
+"""What the logits of the random models are multiplied by."""
 
 
 def main() -> None:
@@ -77,7 +82,8 @@ def compare(folder: Path, *, pairs: int, threads: int, title: str) -> None:
     prompts = [item.prompt for item in load_bank(domains=["ethical_judgment"], limit=PROMPTS)]
     ours, bare = our_sampler(folder, prompts, threads), bare_sampler(folder, prompts)
     ours(), bare()  # warm up
-    times = [(seconds(ours), seconds(bare)) for _ in range(pairs)]
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times = [(seconds(ours, clock), seconds(bare, clock)) for _ in range(pairs)]
     tokens = PROMPTS * SAMPLES * MAX_TOKENS
     ratios = [theirs / mine for mine, theirs in times]
     mine, theirs = (tokens / statistics.median(column) for column in zip(*times, strict=True))
@@ -92,7 +98,7 @@ def our_sampler(folder: Path, prompts: list[str], threads: int) -> Callable[[], 
     from prefbench.records import RecordKey
 
     backend = open_backend("hf", str(folder), options={"batch_size": BATCH, "threads": threads})
-    forbid_end(backend._model, backend._decoder._end_ids)  # type: ignore[attr-defined]
+    adjust_logits(backend._model, backend._decoder._end_ids)  # type: ignore[attr-defined]
     sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=MAX_TOKENS)
     requests = [
         Request(
@@ -120,7 +126,7 @@ def bare_sampler(folder: Path, prompts: list[str]) -> Callable[[], None]:
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    forbid_end(model, [tokenizer.eos_token_id])
+    adjust_logits(model, [tokenizer.eos_token_id])
 
     def sample() -> None:
         made = 0
@@ -145,15 +151,16 @@ def bare_sampler(folder: Path, prompts: list[str]) -> Callable[[], None]:
     return sample
 
 
-def forbid_end(model: object, ids: list[int]) -> None:
-    """Make the end of sequence impossible, so that both sides generate the same number of tokens."""
+def adjust_logits(model: object, ids: list[int]) -> None:
+    """Sharpen the distributions, and make the end of sequence impossible, so that both sides are of one length."""
     import torch
 
-    def push_down(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
+    def adjust(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        logits = SHARPNESS * logits
         logits[..., ids] = -1e9
         return logits
 
-    model.get_output_embeddings().register_forward_hook(push_down)  # type: ignore[attr-defined]
+    model.get_output_embeddings().register_forward_hook(adjust)  # type: ignore[attr-defined]
 
 
 def check_count(made: int) -> None:
@@ -163,10 +170,10 @@ def check_count(made: int) -> None:
         )
 
 
-def seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def seconds(work: Callable[[], None], clock: Callable[[], float]) -> float:
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 if __name__ == "__main__":
