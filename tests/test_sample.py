@@ -21,7 +21,8 @@ from prefbench.bank import write_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.records import RecordKey
-from prefbench.sample import derive_seed, sample_prompts
+from prefbench.sample import sample_prompts
+from prefbench.seeds import derive_seed
 from prefbench.store import locked, read_json
 
 GRID = {"temps": (0.7, 1.5), "n_samples": 3, "max_tokens": 12}
