@@ -26,7 +26,7 @@ from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
-from prefbench.progress import Progress, Silent
+from prefbench.progress import Progress, Silent, told_warnings
 from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord
 from prefbench.seeds import derive_seed
 from prefbench.store import Appender, locked, read_models, unique_by_key
@@ -236,8 +236,9 @@ class _Run:
             f"sampling {condition.name}", sum(file.missing for file in files) * self.grid.n_samples
         )
         try:
-            for file in files:
-                self._sample_file(backend, treatment, target, file, report)
+            with told_warnings(self.progress) as told:
+                for file in files:
+                    self._sample_file(backend, treatment, target, file, report)
         finally:
             report.seconds = time.monotonic() - started
         manifest.finish_run(
@@ -245,6 +246,7 @@ class _Run:
             failed=report.failed,
             tokens=report.tokens,
             seconds=round(report.seconds, 3),
+            warnings=[*warnings, *told],
         )
 
     def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
