@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -251,3 +252,18 @@ def test_out_of_memory_at_half_the_batch_is_an_error_that_names_the_way_out(tiny
     short_of_memory(monkeypatch, largest=3)
     with pytest.raises(BackendError, match="half a batch: use a batch_size below 2"):
         sample(tiny_model, [request(number, n=2) for number in range(10)], batch_size=4)
+
+
+def test_a_hub_that_does_not_answer_is_found_out_at_once(monkeypatch):
+    import huggingface_hub
+
+    from prefbench.backends.hf.loading import hub_is_reachable
+
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+        assert hub_is_reachable()
+    assert not hub_is_reachable()
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", lambda: {"https": "http://proxy:3128"})
+    assert hub_is_reachable()
