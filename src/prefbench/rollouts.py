@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -11,6 +10,7 @@ from prefbench.backends import Request, Sampling, Treatment
 from prefbench.errors import ConfigError
 from prefbench.progress import Progress
 from prefbench.records import PromptStyle, RecordKey
+from prefbench.seeds import hash_seed
 from prefbench.steering.traits import TraitDefinition
 
 Side = Literal["positive", "negative"]
@@ -162,7 +162,6 @@ def _request(
     recipe: Recipe,
 ) -> Request:
     key = RecordKey(definition.trait, f"{definition.trait}_{pair}_{index}", recipe.temperature)
-    text = f"{recipe.seed}\0{key.id}"
-    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
+    seed = hash_seed(recipe.seed, key.id)
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_tokens)
     return Request(key, question, recipe.answers, seed, sampling, treatment)

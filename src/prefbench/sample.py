@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +26,10 @@ from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
-from prefbench.progress import Progress, Silent
-from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord, format_temperature
+from prefbench.progress import Progress, Silent, told_warnings
+from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord
 from prefbench.sample_report import ConditionReport, SampleReport, describe_failures
+from prefbench.seeds import derive_seed
 from prefbench.store import Appender, locked, read_models, unique_by_key
 from prefbench.study import (
     DEFAULT_STUDY,
@@ -211,8 +211,9 @@ class _Run:
             f"sampling {condition.name}", sum(file.missing for file in files) * self.grid.n_samples
         )
         try:
-            for file in files:
-                self._sample_file(backend, treatment, target, file, report)
+            with told_warnings(self.progress) as told:
+                for file in files:
+                    self._sample_file(backend, treatment, target, file, report)
         finally:
             report.seconds = time.monotonic() - started
         manifest.finish_run(
@@ -220,6 +221,7 @@ class _Run:
             failed=report.failed,
             tokens=report.tokens,
             seconds=round(report.seconds, 3),
+            warnings=[*warnings, *told],
         )
 
     def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
@@ -300,16 +302,6 @@ class _Run:
 
     def _tell_repair(self, path: Path, cut: int) -> None:
         self.progress.warn(f"{path}: cut off {cut} bytes of a record that an interrupted run left unfinished")
-
-
-def derive_seed(study_seed: int, key: RecordKey) -> int:
-    """Return the seed of a prompt's first answer (53 bits); answer i has this seed + i.
-
-    It depends on the study's seed, the prompt and the temperature, and not on the condition: the same prompt
-    draws with the same random numbers in every condition.
-    """
-    text = f"{study_seed}\0{key.domain}\0{key.id}\0{format_temperature(key.temperature)}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
 
 
 def _read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from prefbench.backends.hf.loading import identify_model, load_model
 from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
 from prefbench.backends.hf.proving import prove_treatment
 from prefbench.backends.hf.threads import choose_threads, use_threads
-from prefbench.errors import BackendError, ConfigError
+from prefbench.errors import BackendError, ConfigError, PrefbenchWarning
 from prefbench.records import PromptItem, PromptStyle
 from prefbench.steering import Plan, make_plan, steered
 from prefbench.steering.sites import find_blocks, model_width
@@ -59,6 +60,7 @@ class HfBackend:
         )
         self._threads = threads or choose_threads(self._model)
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
+        self._halved = False
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     @property
@@ -177,6 +179,24 @@ class HfBackend:
                 yield Completion(request, error=item)
 
     def _decode(self, prompts: Sequence[Prompt]) -> list[Any]:
+        """Decode a block, in halves if it has turned out not to fit into memory whole."""
+        if not self._halved or len(prompts) < 2:
+            answers = self._try(prompts)
+            if answers is not None:
+                return answers
+            self._halve(prompts)
+        middle = -(-len(prompts) // 2)
+        parts = [self._try(part) for part in (prompts[:middle], prompts[middle:])]
+        if None in parts:
+            raise BackendError(
+                f"out of memory with {_count_rows(prompts[:middle])} answers at once, half a batch: use a batch_size "
+                f"below {self._batch_size // 2 or 1}, or fewer n_samples; what is finished is kept, and the same "
+                "command goes on from there"
+            )
+        return [each for part in parts for each in part or []]
+
+    def _try(self, prompts: Sequence[Prompt]) -> list[Any] | None:
+        """Decode prompts; None if memory does not suffice. Only here no frame is left that would hold on to it."""
         import torch
 
         if not prompts:
@@ -184,12 +204,21 @@ class HfBackend:
         try:
             with use_threads(self._threads):
                 return self._decode_treated(prompts, prompts[0].request.treatment)
-        except torch.OutOfMemoryError as error:
-            rows = sum(prompt.request.n for prompt in prompts)
-            raise BackendError(
-                f"out of memory with {rows} answers in one batch: use a batch_size below {self._batch_size}; what is "
-                "finished is kept, and the same command goes on from there"
-            ) from error
+        except torch.OutOfMemoryError:
+            return None
+
+    def _halve(self, prompts: Sequence[Prompt]) -> None:
+        import torch
+
+        self._halved = True
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"out of memory with {_count_rows(prompts)} answers at once: batches are halved from here on, which may "
+            f"change answers by rounding; batch_size {max(1, self._batch_size // 2)} avoids this",
+            PrefbenchWarning,
+            stacklevel=2,
+        )
 
     def _decode_treated(self, prompts: Sequence[Prompt], treatment: Treatment) -> list[Any]:
         if not treatment.vectors:
@@ -229,3 +258,7 @@ def cut_blocks(requests: Iterable[Request], size: int) -> Iterator[list[Request]
         block.append(request)
     if block:
         yield block
+
+
+def _count_rows(prompts: Sequence[Prompt]) -> int:
+    return sum(prompt.request.n for prompt in prompts)
