@@ -19,7 +19,10 @@ _HOMES = {
     "ScoredRecord": "records",
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
+    "build_pairs": "training",
+    "check_vectors": "trait_vectors",
     "compare_conditions": "compare",
+    "extract_vector": "trait_vectors",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -27,6 +30,7 @@ _HOMES = {
     "run_demo": "demo",
     "sample_prompts": "sample",
     "study_statistics": "stats",
+    "train_dpo": "training",
 }
 
 __all__ = [
@@ -38,7 +42,10 @@ __all__ = [
     "ScoredRecord",
     "Statistics",
     "aggregate_scores",
+    "build_pairs",
+    "check_vectors",
     "compare_conditions",
+    "extract_vector",
     "import_responses",
     "judge_responses",
     "load_bank",
@@ -46,6 +53,7 @@ __all__ = [
     "run_demo",
     "sample_prompts",
     "study_statistics",
+    "train_dpo",
 ]
 
 if TYPE_CHECKING:
@@ -60,6 +68,8 @@ if TYPE_CHECKING:
     from prefbench.sample import sample_prompts
     from prefbench.scores import load_scores
     from prefbench.stats import Statistics, study_statistics
+    from prefbench.training import build_pairs, train_dpo
+    from prefbench.trait_vectors import check_vectors, extract_vector
 
 
 def __getattr__(name: str) -> Any:
