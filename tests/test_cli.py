@@ -193,7 +193,9 @@ def test_every_commented_setting_of_the_study_file_is_a_real_one(tmp_path):
     assert study.backend.options == {"batch_size": 16, "dtype": "bfloat16"}
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that nobody can write to: /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a file system that nobody can write to: /proc"
+)
 def test_a_folder_that_nobody_can_write_to_is_one_clear_error(folder):
     for command in (["init", "/proc/study"], ["import", "x.jsonl", "--study", "/proc/study"]):
         (folder / "x.jsonl").write_text('{"prompt": "p", "response": "r", "domain": "d", "temperature": 1}\n')

@@ -344,6 +344,8 @@ def test_ctrl_c_exits_130_with_one_line(tmp_path, tiny_model):
 
 def test_what_a_backend_lacks_is_refused_before_anything_is_loaded(study, monkeypatch):
     monkeypatch.setattr("prefbench.backends.hf.HfBackend.supports", frozenset({"seed"}))
-    monkeypatch.setattr("prefbench.backends.hf.HfBackend.__init__", lambda *_, **__: pytest.fail("loaded the model"))
+    monkeypatch.setattr(
+        "prefbench.backends.hf.HfBackend.__init__", lambda *_, **__: pytest.fail("loaded the model")
+    )
     with pytest.raises(ConfigError, match="does not support system_prompt"):
         study(system_prompt="Be plain.")

@@ -22,7 +22,12 @@ SIZE_LIMIT = 8 * 2**20
 def run(*command: str | Path, folder: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     found = subprocess.run(
-        [str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
@@ -74,19 +79,27 @@ def test_the_core_works_without_torch(binaries, tmp_path):
     assert str(ROOT / "src") not in where
 
     write_responses(tmp_path / "study" / "condition_1_base", lambda *_: "YNNN")
-    write_responses(tmp_path / "study" / "condition_2_dpo", lambda item, _: "YYYN" if item.id[-1] != "1" else "NNNN")
+    write_responses(
+        tmp_path / "study" / "condition_2_dpo", lambda item, _: "YYYN" if item.id[-1] != "1" else "NNNN"
+    )
     command = binaries / "prefbench"
     assert "Usage: prefbench" in run(command, "--help", folder=tmp_path)
     assert "24 records judged" in run(command, "judge", "--judge", "lexical", folder=tmp_path)
     assert "condition_2_dpo" in run(command, "aggregate", folder=tmp_path)
     assert "Effects between conditions" in run(command, "stats", folder=tmp_path)
-    assert "condition_2_dpo minus condition_1_base" in run(command, "compare", "cond1", "cond2", folder=tmp_path)
+    assert "condition_2_dpo minus condition_1_base" in run(
+        command, "compare", "cond1", "cond2", folder=tmp_path
+    )
     assert "2,800 prompts" in run(command, "prompts", "stats", folder=tmp_path)
 
 
 def test_a_missing_extra_says_what_to_install(binaries, tmp_path):
     found = subprocess.run(
-        [binaries / "prefbench", "sample", "--model", "demo"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [binaries / "prefbench", "sample", "--model", "demo"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 2
     assert found.stderr.strip().endswith("pip install 'prefbench[hf]'")
