@@ -96,7 +96,7 @@ def _add_condition(table: dict[str, list[Any]], folder: ConditionFolder, judge: 
         for record in unique_by_key(path, read_models(path, ScoredRecord), seen):
             scored[record.key] = record
         agreements.update(_read_agreements(details_path(path)))
-    asked = {key: (kind, n) for key, kind, n in _read_cells(folder.response_files())}
+    asked = {key: (kind, n) for key, kind, n in read_cells(folder.response_files())}
     name = _condition_of(folder, judge, scored)
     for key in _expected(asked, scored):
         kind, n_samples = asked.get(key, (None, None))
@@ -144,7 +144,7 @@ def _grid(cells: Iterable[RecordKey]) -> Iterator[RecordKey]:
         yield from (RecordKey(domain, *pair) for pair in product(prompts, temperatures[domain]))
 
 
-def _read_cells(paths: Iterable[Path]) -> Iterator[tuple[RecordKey, str, int]]:
+def read_cells(paths: Iterable[Path]) -> Iterator[tuple[RecordKey, str, int]]:
     """Yield (key, format, n) of response records, without reading the answers where their place allows it.
 
     The published field order puts the answers behind everything that is needed here, and an unescaped quote
