@@ -58,7 +58,7 @@ def load_scores(
     if conditions:
         names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
         folders = [folder for folder in folders if folder.name in names]
-    chosen = _choose_judge(folders, judge)
+    chosen = choose_judge(folders, judge)
     table: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for folder in folders:
         _add_condition(table, folder, chosen)
@@ -74,7 +74,8 @@ def _schema() -> dict[str, Any]:
     return {name: kinds.get(name, polars.String) for name in COLUMNS}
 
 
-def _choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+def choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+    """Return the judge whose scores are meant; None does where only one has scored. Raises as `load_scores` does."""
     known = sorted({name for folder in folders for name in folder.judges()})
     if not known:
         where = folders[0].path if len(folders) == 1 else folders[0].path.parent
@@ -145,7 +146,7 @@ def _grid(cells: Iterable[RecordKey]) -> Iterator[RecordKey]:
 
 
 def read_cells(paths: Iterable[Path]) -> Iterator[tuple[RecordKey, str, int]]:
-    """Yield (key, format, n) of response records, without reading the answers where their place allows it.
+    """Yield (key, format, n_samples) of response records, without reading the answers where their place allows it.
 
     The published field order puts the answers behind everything that is needed here, and an unescaped quote
     cannot stand inside a JSON string, so the first `,"responses":[` ends the head of the record.
