@@ -164,7 +164,7 @@ def test_a_file_that_is_not_what_it_says_is_named(tmp_path, name, content, error
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match="nothing.jsonl"):
+    with pytest.raises(DataError, match=r"nothing\.jsonl"):
         import_responses(tmp_path / "nothing.jsonl", study=tmp_path / "study", **PLAN)
 
 

@@ -147,9 +147,9 @@ def test_scores_of_other_settings_are_refused_and_kept_when_rejudged(study):
 
 
 def test_a_second_judge_of_the_same_name_is_refused(study):
-    with locked(study / "condition_1_base" / "scored" / "lexical", "judge"):
-        with pytest.raises(DataError, match="another prefbench judge"):
-            judge_responses(study)
+    busy = locked(study / "condition_1_base" / "scored" / "lexical", "judge")
+    with busy, pytest.raises(DataError, match="another prefbench judge"):
+        judge_responses(study)
 
 
 @pytest.mark.parametrize(

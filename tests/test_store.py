@@ -102,7 +102,7 @@ def test_a_bad_line_is_named_with_its_place(tmp_path, line, complaint):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match="no-such.jsonl"):
+    with pytest.raises(DataError, match=r"no-such\.jsonl"):
         list(iter_lines(tmp_path / "no-such.jsonl"))
 
 
@@ -128,7 +128,7 @@ def test_json_is_replaced_whole(tmp_path):
 def test_a_broken_json_file_is_named(tmp_path, content):
     path = tmp_path / "manifest.json"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="manifest.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         read_json(path)
 
 

@@ -185,7 +185,6 @@ def _forward(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, position: torch.Tensor, cache: Any
 ) -> torch.Tensor:
     """Return the logits after the last token, shape [rows, vocabulary], float32."""
-    import torch
 
     logits = (
         model(
@@ -199,10 +198,6 @@ def _forward(
         .logits[:, -1]
         .float()
     )
-    if not bool(torch.isfinite(logits).any(-1).all()) or bool(torch.isnan(logits).any()):
-        raise BackendError(
-            "the model's logits are not numbers: its weights or its dtype are at fault; try float32"
-        )
     return cast("torch.Tensor", logits)
 
 
