@@ -6,6 +6,7 @@ import csv
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_judges
 import numpy as np
@@ -461,6 +462,34 @@ def test_what_a_judge_was_paid_for_is_never_asked_again(tmp_path):
     again = calibrate_judge(path, **given, judge_options=options, checks=QUICK)
     assert log.read_text().splitlines() == calls
     assert again.to_dict() == first.to_dict()
+
+
+def test_records_that_a_judge_could_not_be_asked_about_are_tried_again(tmp_path, monkeypatch):
+    path, log = write_table(tmp_path / "gold.jsonl", ROWS), tmp_path / "calls"
+    given = {"judge": "paid", "judge_options": {"log": str(log)}, "readings": {"commit": "Y", "refuse": "N"}}
+
+    def judge(self, records):
+        for number, record in enumerate(records):
+            (judgement,) = original(self, [record])
+            yield SimpleNamespace(
+                key=judgement.key, verdicts=judgement.verdicts, error="busy" if number % 9 == 4 else None
+            )
+
+    original = fake_judges.Paid.judge
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_judges.Paid, "judge", judge)
+        with pytest.raises(BackendError, match=r"asked about 7 of 61 records \(first: busy"):
+            calibrate_judge(path, study=tmp_path, **given, **MAPPED, checks=QUICK)
+    result = calibrate_judge(path, study=tmp_path, **given, **MAPPED, checks=Checks(draws=100, ask=False))
+    assert row(result)["n_missing"] == 0
+    assert len(log.read_text().splitlines()) == 61 + 7
+
+
+def test_a_judge_that_works_in_batches_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fake_judges.Fake, "batch", True, raising=False)
+    path = write_table(tmp_path / "gold.jsonl", ROWS)
+    with pytest.raises(ConfigError, match="leave batch out"):
+        calibrate_judge(path, study=tmp_path, judge="fake", readings={"commit": "Y"}, **MAPPED)
 
 
 def test_results_are_json_and_the_same_each_time(study):

@@ -13,7 +13,7 @@ from studies import write_responses
 
 from prefbench.judge import judge_responses
 
-COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts")
+COMMANDS = ("sample", "judge", "label", "aggregate", "stats", "compare", "import", "init", "demo", "prompts")
 
 
 def run(*arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,14 +12,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "aggregate",
+    "Calibration": "calibration",
     "Comparison": "compare",
+    "JudgeComparison": "calibration",
     "PrefbenchError": "errors",
     "PromptItem": "records",
     "ResponseRecord": "records",
     "ScoredRecord": "records",
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
+    "calibrate_judge": "calibration",
     "compare_conditions": "compare",
+    "compare_judges": "calibration",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -31,14 +35,18 @@ _HOMES = {
 
 __all__ = [
     "Aggregate",
+    "Calibration",
     "Comparison",
+    "JudgeComparison",
     "PrefbenchError",
     "PromptItem",
     "ResponseRecord",
     "ScoredRecord",
     "Statistics",
     "aggregate_scores",
+    "calibrate_judge",
     "compare_conditions",
+    "compare_judges",
     "import_responses",
     "judge_responses",
     "load_bank",
@@ -51,6 +59,7 @@ __all__ = [
 if TYPE_CHECKING:
     from prefbench.aggregate import Aggregate, aggregate_scores
     from prefbench.bank import load_bank
+    from prefbench.calibration import Calibration, JudgeComparison, calibrate_judge, compare_judges
     from prefbench.compare import Comparison, compare_conditions
     from prefbench.demo import run_demo
     from prefbench.errors import PrefbenchError

@@ -36,6 +36,13 @@ def code_verdicts(verdicts: Iterable[Verdict | None]) -> Array:
     return np.array([CODES[verdict] for verdict in verdicts], dtype=float)
 
 
+def number_names(names: Iterable[str]) -> NDArray[np.intp]:
+    """Return the place of each name among the sorted names; an array of long texts would be as wide as the longest."""
+    listed = list(names)
+    order = {name: number for number, name in enumerate(sorted(set(listed)))}
+    return np.array([order[name] for name in listed], dtype=np.intp)
+
+
 def agreement_table(
     rows: Sequence[GoldRow], found: Array, *, level: float, draws: int, seed: int
 ) -> pl.DataFrame:
@@ -48,7 +55,7 @@ def agreement_table(
     import polars as pl
 
     truth = np.array([row.truth for row in rows], dtype=float)
-    clusters = np.array([row.cluster for row in rows], dtype=object).astype(str)
+    clusters = number_names(row.cluster for row in rows)
     groups: list[tuple[str, str, Array]] = [("all", "all", np.ones(len(rows), dtype=bool))]
     for by in GROUPS:
         names = np.array([getattr(row, by) for row in rows], dtype=object).astype(str)
@@ -135,7 +142,7 @@ def position_tables(
         },
         schema_overrides={"rate": pl.Float64},
     )
-    _, index = np.unique(np.array(prompts, dtype=object).astype(str), return_inverse=True)
+    index = number_names(prompts)
     slope = _slope_over_prompts(verdicts, index, level=level)
     test = equal_profile(_mean_by(_centred(verdicts), index))
     span = verdicts.shape[1] - 1
@@ -196,7 +203,7 @@ def length_table(rows: Sequence[GoldRow], found: Array, *, level: float) -> pl.D
 
     words = np.log2([max(1, len(row.response.split())) for row in rows])
     truth = np.array([row.truth for row in rows], dtype=float)
-    clusters = np.array([row.cluster for row in rows], dtype=object).astype(str)
+    clusters = number_names(row.cluster for row in rows)
     known = np.where(np.isfinite(found), truth, np.nan)
     lines = []
     for name, values in (("judge", found), ("labels", known), ("errors", found - truth)):
@@ -220,7 +227,7 @@ def repeat_table(
     import polars as pl
 
     both = np.isfinite(first) & np.isfinite(second)
-    clusters = np.array(prompts, dtype=object).astype(str)
+    clusters = number_names(prompts)
     found: Agreement = estimate_agreement(
         np.column_stack([first, second])[both], clusters[both], level=level, draws=draws, seed=seed
     )

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from prefbench.calibration.gold import GoldRow
-from prefbench.errors import ConfigError, DataError
+from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.folders import ConditionFolder
 from prefbench.judges import Judge
 from prefbench.progress import Progress
@@ -131,7 +131,8 @@ class Asker:
     def ask(self, what: str, records: Sequence[ResponseRecord]) -> list[Verdicts]:
         """Return the verdicts on each record; None for each response of a record that got no judgement.
 
-        `what` (gold, repeat, canaries) tells answers to the same question apart.
+        `what` (gold, repeat, canaries) tells answers to the same question apart. Raises BackendError if the judge could
+        not be asked about some, after all others were.
         """
         if not self._keeps:
             self._progress.start(f"asking {self.judge.name} ({what})", len(records))
@@ -150,10 +151,19 @@ class Asker:
             return _in_order(records, known)
 
     def _fresh(self, records: Sequence[ResponseRecord]) -> Iterator[tuple[RecordKey, Verdicts]]:
+        errors: list[str] = []
         for judgement in self.judge.judge(iter(records)):
-            if getattr(judgement, "error", None) is None:
+            error = getattr(judgement, "error", None)
+            if error is None:
                 yield judgement.key, judgement.verdicts
+            else:
+                errors.append(str(error))
             self._progress.advance(1)
+        if errors:
+            raise BackendError(
+                f"{self.judge.name} could not be asked about {len(errors):,} of {len(records):,} records (first: "
+                f"{errors[0]}); run the same command again"
+            )
 
     def _read_kept(self, path: Path) -> dict[str, Verdicts]:
         if not path.exists():

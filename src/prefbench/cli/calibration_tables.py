@@ -46,7 +46,7 @@ def print_calibration(result: Calibration) -> None:
         decimal("constant_ac1", "AC1"),
     )
     show(
-        f"Labels and constant answers (judge: {result.judge})",
+        f"Labels, and the best constant answer, whose kappa is 0 (judge: {result.judge})",
         tables["agreement"],
         [*scope, *rates, *constant],
     )
