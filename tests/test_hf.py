@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -218,3 +219,18 @@ def test_the_weights_have_a_fingerprint_that_changes_with_them(tiny_model, tmp_p
     content[-1] ^= 1
     weights.write_bytes(bytes(content))
     assert open_backend("hf", str(copy), options={}).identify(treatment)["weights"] != first
+
+
+def test_a_hub_that_does_not_answer_is_found_out_at_once(monkeypatch):
+    import huggingface_hub
+
+    from prefbench.backends.hf.loading import hub_is_reachable
+
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+        assert hub_is_reachable()
+    assert not hub_is_reachable()
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", lambda: {"https": "http://proxy:3128"})
+    assert hub_is_reachable()
