@@ -21,7 +21,7 @@ from prefbench.calibration.measures import position_tables
 from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.judge import judge_responses
 from prefbench.judges import registry
-from prefbench.labels import open_session
+from prefbench.labelling import open_session
 
 QUICK = Checks(draws=400)
 

@@ -20,7 +20,7 @@ from studies import make_items, write_responses
 
 from prefbench.cli.reading import show_text, wrap
 from prefbench.errors import ConfigError, DataError
-from prefbench.labels import draw_items, open_session, read_labels
+from prefbench.labelling import draw_items, open_session, read_labels
 from prefbench.records import ResponseRecord
 from prefbench.store import read_models
 
@@ -50,7 +50,7 @@ def test_a_draw_is_even_over_conditions_and_domains_and_takes_each_prompt_once_b
     assert len(strata(items)) == 4
     assert len({(item.condition, item.domain, item.id) for item in items}) == 24
     assert len({item.temperature for item in items}) == 3
-    assert len({item.position for item in items}) == 4
+    assert len({item.index for item in items}) == 4
 
 
 def test_any_beginning_of_a_draw_is_balanced_and_a_longer_draw_begins_as_the_shorter(study):
@@ -85,7 +85,7 @@ def test_every_item_holds_the_text_of_its_response(study):
     }
     for item in draw_items(study, size=50, domains=["all"]):
         record = texts[item.condition, item.key.record]
-        assert (item.prompt, item.response) == (record.prompt, record.responses[item.position].text)
+        assert (item.prompt, item.response) == (record.prompt, record.responses[item.index].text)
 
 
 def test_the_short_domains_are_drawn_on_demand(study):
@@ -210,7 +210,7 @@ def test_broken_files_are_named(study):
     plan = study / "labels" / "human.plan.json"
     kept = plan.read_bytes()
     plan.write_bytes(b'{"items": [{"id": 3}]}')
-    with pytest.raises(DataError, match="human.plan.json: not a plan"), open_session(study):
+    with pytest.raises(DataError, match=r"human\.plan\.json: not a plan"), open_session(study):
         pass
     plan.write_bytes(kept)
     line = orjson.loads(session.path.read_bytes())

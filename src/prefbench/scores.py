@@ -75,7 +75,7 @@ def _schema() -> dict[str, Any]:
 
 
 def choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
-    """Return the judge whose scores are meant; None does where only one has scored. Raises as `load_scores` does."""
+    """Return whose scores to read: the judge named, or the only one. Raises ConfigError or DataError."""
     known = sorted({name for folder in folders for name in folder.judges()})
     if not known:
         where = folders[0].path if len(folders) == 1 else folders[0].path.parent

@@ -214,7 +214,7 @@ class _Maker:
                 "domain": row.domain,
                 "id": row.key.id if row.key else None,
                 "temperature": row.key.temperature if row.key else None,
-                "position": row.key.position + 1 if row.key else None,
+                "position": row.key.place + 1 if row.key else None,
                 "label": "Y" if row.truth else "N",
                 "verdict": verdict,
                 "note": row.note,

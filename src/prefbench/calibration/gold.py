@@ -10,7 +10,7 @@ from typing import Any
 
 from prefbench.errors import ConfigError, DataError, unknown_name
 from prefbench.importing import read_rows
-from prefbench.labels import Label, LabelKey, read_labels
+from prefbench.labelling import Label, LabelKey, read_labels
 from prefbench.records import FORMATS
 
 GOLD_FIELDS = ("prompt", "response", "label", "condition", "domain", "format")

@@ -64,7 +64,7 @@ def stored_verdicts(
             raise ValueError("a row of a table has no verdict in a study")
         place = (row.key.condition, row.key.record)
         there = responses.get(place)
-        position = row.key.position
+        position = row.key.place
         name = f"{row.key.condition}: {describe_key(row.key.record)}, response {position + 1}"
         if there is not None and (
             position >= there.n_samples or there.responses[position].text != row.response

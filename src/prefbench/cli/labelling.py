@@ -11,7 +11,7 @@ from prefbench.cli.options import ConditionsOption, JsonOption, StudyOption, spl
 
 if TYPE_CHECKING:
     from prefbench.cli.reading import Reader
-    from prefbench.labels import LabelSession
+    from prefbench.labelling import LabelSession
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +47,7 @@ def label(
     """
     from prefbench.cli.output import print_json
     from prefbench.cli.reading import open_reader
-    from prefbench.labels import open_session
+    from prefbench.labelling import open_session
 
     drawn = {"conditions": split_commas(conditions), "domains": split_commas(domains)}
     with (

@@ -7,10 +7,13 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from prefbench.labels import LabelItem, LabelSession
+    from rich.console import Console
+
+    from prefbench.labelling import LabelItem, LabelSession
 
 Command = tuple[str, str]
 
@@ -162,11 +165,17 @@ def _show_character(character: str) -> str:
 
 def wrap(text: str, width: int) -> list[str]:
     """Return the lines of a text as a terminal of this width shows them; wide characters count twice."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=max(width, 2))
-    return [line.plain.rstrip() for line in Text(text).wrap(console, max(width, 2))] or [""]
+    columns = max(width, 2)
+    return [line.plain.rstrip() for line in Text(text).wrap(_console(columns), columns)] or [""]
+
+
+@cache
+def _console(width: int) -> Console:
+    from rich.console import Console
+
+    return Console(width=width)
 
 
 def _body(session: LabelSession) -> list[str]:

@@ -11,6 +11,7 @@ from prefbench.statistics.agreement import (
     gwets_ac1,
     krippendorffs_alpha,
 )
+from prefbench.statistics.bootstrap import bca_limits, cluster_sums, jackknife_totals, resampled_totals
 from prefbench.statistics.consistency import (
     CONSISTENCY_DEFINITIONS,
     DEFAULT_THRESHOLDS,
@@ -56,7 +57,6 @@ from prefbench.statistics.rates import (
     stratified_moments,
     wilson_rate,
 )
-from prefbench.statistics.resampling import bca_limits, cluster_sums, jackknife_totals, resampled_totals
 from prefbench.statistics.trends import ProfileTest, clustered_slope, equal_profile
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from prefbench.statistics.bootstrap import bca_limits, cluster_sums, jackknife_totals, resampled_totals
 from prefbench.statistics.estimate import Estimate
-from prefbench.statistics.resampling import bca_limits, cluster_sums, jackknife_totals, resampled_totals
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,8 +1,8 @@
 """Labels by people: a random draw of responses in, a file of their verdicts out."""
 
-from prefbench.labels.draw import draw_items
-from prefbench.labels.lines import Label, LabelItem, LabelKey, Mark, read_labels
-from prefbench.labels.session import LabelSession, open_session
+from prefbench.labelling.draw import draw_items
+from prefbench.labelling.lines import Label, LabelItem, LabelKey, Mark, read_labels
+from prefbench.labelling.session import LabelSession, open_session
 
 __all__ = [
     "Label",

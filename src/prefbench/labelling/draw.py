@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefbench.errors import DataError, unknown_name
 from prefbench.folders import ConditionFolder, find_conditions, match_condition
-from prefbench.labels.lines import LabelItem, LabelKey
+from prefbench.labelling.lines import LabelItem, LabelKey
 from prefbench.records import SHORT_DOMAINS, RecordKey, ResponseRecord
 from prefbench.scores import read_cells
 from prefbench.store import read_models
@@ -52,7 +52,7 @@ def _find_strata(
     for folder in folders:
         for key, _, n_samples in read_cells(folder.response_files()):
             prompts = strata.setdefault((folder.name, key.domain), {})
-            slots = (LabelKey(folder.name, *key, position) for position in range(n_samples))
+            slots = (LabelKey(folder.name, *key, place) for place in range(n_samples))
             prompts.setdefault(key.id, []).extend(slots)
     known = {domain for _, domain in strata}
     for domain in domains or []:
@@ -98,4 +98,12 @@ def _add_texts(folders: Sequence[ConditionFolder], keys: Sequence[LabelKey]) -> 
 
 def make_item(key: LabelKey, record: ResponseRecord) -> LabelItem:
     """Return the item of one response of a record."""
-    return LabelItem(**key._asdict(), prompt=record.prompt, response=record.responses[key.position].text)
+    return LabelItem(
+        condition=key.condition,
+        domain=key.domain,
+        id=key.id,
+        temperature=key.temperature,
+        index=key.place,
+        prompt=record.prompt,
+        response=record.responses[key.place].text,
+    )

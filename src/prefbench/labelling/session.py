@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from prefbench.errors import ConfigError, DataError
-from prefbench.labels.draw import draw_items
-from prefbench.labels.lines import Label, LabelItem, LabelKey, Mark, read_labels
+from prefbench.labelling.draw import draw_items
+from prefbench.labelling.lines import Label, LabelItem, LabelKey, Mark, read_labels
 from prefbench.manifest import now
 from prefbench.records import explain_validation
 from prefbench.store import Appender, locked, read_json, write_json

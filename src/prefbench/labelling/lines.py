@@ -16,13 +16,13 @@ Mark = Literal["Y", "N", "skip"]
 
 
 class LabelKey(NamedTuple):
-    """Which response: its record, and its place in that record from 0."""
+    """Which response: its record, and its place in that record from 0 (`index` on a line)."""
 
     condition: str
     domain: str
     id: str
     temperature: float
-    position: int
+    place: int
 
     @property
     def record(self) -> RecordKey:
@@ -39,7 +39,7 @@ class LabelItem(BaseModel):
     domain: DomainName
     id: Name
     temperature: Temperature
-    position: int = Field(ge=0)
+    index: int = Field(ge=0)
     """The place of the response in its record, from 0."""
     prompt: str
     response: str
@@ -47,7 +47,7 @@ class LabelItem(BaseModel):
     @property
     def key(self) -> LabelKey:
         """What tells this response from all others of the study."""
-        return LabelKey(self.condition, self.domain, self.id, self.temperature, self.position)
+        return LabelKey(self.condition, self.domain, self.id, self.temperature, self.index)
 
 
 class Label(LabelItem):
@@ -70,7 +70,7 @@ def read_labels(path: Path) -> dict[LabelKey, Label]:
         before = found.get(label.key)
         if before is not None and (before.prompt, before.response) != (label.prompt, label.response):
             raise DataError(
-                f"{path}:{number}: {label.domain}/{label.id}, response {label.position}, stands above with another "
+                f"{path}:{number}: {label.domain}/{label.id}, response {label.index}, stands above with another "
                 "text; keep the labels of one study in one file"
             )
         found[label.key] = label
