@@ -496,3 +496,15 @@ def test_results_are_json_and_the_same_each_time(study):
     first, second = (calibrate(study, "noisy").to_dict() for _ in range(2))
     assert orjson.dumps(first) == orjson.dumps(second)
     assert b"NaN" not in orjson.dumps(first)
+
+
+def test_columns_are_of_one_kind_whatever_is_missing(study, tmp_path):
+    import polars as pl
+
+    full = calibrate(study, "fake")
+    path = write_table(tmp_path / "gold.jsonl", [{"prompt": "Q?", "response": YES, "label": "Y"}])
+    bare = calibrate_judge(path, study=tmp_path, judge="fake", checks=QUICK)
+    for name in ("agreement", "disagreements", "length"):
+        assert bare.tables[name].columns == full.tables[name].columns
+        assert pl.Null not in bare.tables[name].dtypes
+    assert bare.tables["disagreements"].schema == full.tables["disagreements"].schema

@@ -16,6 +16,7 @@ from prefbench.calibration.measures import (
     code_verdicts,
     confusion_table,
     length_table,
+    make_frame,
     position_tables,
     repeat_table,
 )
@@ -145,7 +146,7 @@ class _Maker:
         tables |= self._position()
         if checks.ask and self.asker is not None:
             tables |= self._repeat(verdicts, resampling)
-            tables |= {"canaries": _frame([canary.to_dict() for canary in show_canaries(self.asker)])}
+            tables |= {"canaries": make_frame([canary.to_dict() for canary in show_canaries(self.asker)])}
         self._remark(tables)
         return Calibration(
             judge=self.name,
@@ -224,7 +225,7 @@ class _Maker:
             for row, verdict in zip(self.gold.rows, verdicts, strict=True)
             if verdict is not None and (verdict == "Y") != row.truth
         ]
-        return _frame(lines)
+        return _list_differences(lines)
 
     def _position(self) -> dict[str, pl.DataFrame]:
         sizes = Counter(len(record.raw_judgments) for record in self.scored.values())
@@ -318,7 +319,10 @@ def _conditions_if_any(study: Path) -> list[ConditionFolder]:
         return []
 
 
-def _frame(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def _list_differences(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
-    return pl.DataFrame(lines, infer_schema_length=None)
+    texts = ("condition", "domain", "id", "label", "verdict", "note", "prompt", "response")
+    kinds = {"temperature": pl.Float64, "position": pl.Int64} | dict.fromkeys(texts, pl.String)
+    order = ("condition", "domain", "id", "temperature", "position", *texts[3:])
+    return pl.DataFrame(lines, schema={name: kinds[name] for name in order})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prefbench.calibration.measures import code_verdicts, spread_estimate
+from prefbench.calibration.measures import code_verdicts, make_frame, spread_estimate
 from prefbench.calibration.verdicts import RecordPlace, read_verdicts
 from prefbench.errors import ConfigError, DataError, unknown_name
 from prefbench.folders import ConditionFolder, find_conditions, match_condition
@@ -141,7 +141,6 @@ def _size(place: RecordPlace, scores: Scores) -> int:
 
 
 def _overall_table(units: _Units, resampling: Mapping[str, Any]) -> pl.DataFrame:
-    import polars as pl
 
     found = estimate_agreement(units.codes, units.prompt, **resampling)
     complete = np.isfinite(units.codes).all(axis=1)
@@ -154,12 +153,11 @@ def _overall_table(units: _Units, resampling: Mapping[str, Any]) -> pl.DataFrame
         **spread_estimate("ac1", found.ac1),
         **spread_estimate("alpha", found.alpha),
     }
-    return pl.DataFrame([line], infer_schema_length=None)
+    return make_frame([line])
 
 
 def _pairs_table(units: _Units, judges: Sequence[str], resampling: Mapping[str, Any]) -> pl.DataFrame:
     """Return a row for each pair: agreement, both ways of differing, the paired difference of their rates."""
-    import polars as pl
 
     lines = []
     for one, other in combinations(range(len(judges)), 2):
@@ -188,12 +186,11 @@ def _pairs_table(units: _Units, judges: Sequence[str], resampling: Mapping[str, 
                 "p": shift.p if shift else None,
             }
         )
-    return pl.DataFrame(lines, infer_schema_length=None)
+    return make_frame(lines)
 
 
 def _rates_table(units: _Units, judges: Sequence[str], *, level: float) -> pl.DataFrame:
     """Return the rate that each judge would report, on the responses that all of them could read."""
-    import polars as pl
 
     complete: NDArray[np.bool_] = np.asarray(np.isfinite(units.codes).all(axis=1))
     lines = []
@@ -220,7 +217,7 @@ def _rates_table(units: _Units, judges: Sequence[str], *, level: float) -> pl.Da
             )
             if rate is None and present.any():
                 lines[-1]["rate"] = float(rates[present].mean())
-    return pl.DataFrame(lines, infer_schema_length=None)
+    return make_frame(lines)
 
 
 def _mean_by_prompt(units: _Units, values: Array, usable: NDArray[np.bool_]) -> Array:
@@ -234,7 +231,6 @@ def _mean_by_prompt(units: _Units, values: Array, usable: NDArray[np.bool_]) -> 
 
 def _records_table(units: _Units, scores: Scores, *, top: int) -> pl.DataFrame:
     """Return the records whose shares of Y lie furthest apart, most verdicts first among equals."""
-    import polars as pl
 
     complete = np.asarray(np.isfinite(units.codes).all(axis=1))
     differ = complete & (units.codes != units.codes[:, :1]).any(axis=1)
@@ -264,4 +260,4 @@ def _records_table(units: _Units, scores: Scores, *, top: int) -> pl.DataFrame:
                 "prompt": record.prompt,
             }
         )
-    return pl.DataFrame(lines, infer_schema_length=None)
+    return make_frame(lines)

@@ -36,6 +36,14 @@ def code_verdicts(verdicts: Iterable[Verdict | None]) -> Array:
     return np.array([CODES[verdict] for verdict in verdicts], dtype=float)
 
 
+def make_frame(lines: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return a frame of figures; a column in which all are missing is one of numbers too."""
+    import polars as pl
+
+    frame = pl.DataFrame(lines, infer_schema_length=None)
+    return frame.with_columns(pl.col(pl.Null).cast(pl.Float64))
+
+
 def number_names(names: Iterable[str]) -> NDArray[np.intp]:
     """Return the place of each name among the sorted names; an array of long texts would be as wide as the longest."""
     listed = list(names)
@@ -52,7 +60,6 @@ def agreement_table(
     labels that have a verdict), judge_rate; constant, constant_accuracy, constant_ac1 (the best answer that never
     changes; its kappa is 0); accuracy, kappa, ac1, alpha, sensitivity, specificity, each with _low and _high.
     """
-    import polars as pl
 
     truth = np.array([row.truth for row in rows], dtype=float)
     clusters = number_names(row.cluster for row in rows)
@@ -66,7 +73,7 @@ def agreement_table(
         {"by": by, "group": name, **_measure(truth[mask], found[mask], clusters[mask], options)}
         for by, name, mask in groups
     ]
-    return pl.DataFrame(lines, infer_schema_length=None)
+    return make_frame(lines)
 
 
 def _measure(truth: Array, found: Array, clusters: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +160,7 @@ def position_tables(
     )
     line |= {"p_slope": slope.p if slope else None, "f": test.statistic if test else None}
     line |= {"df": test.df if test else None, "df_error": test.df_error if test else None}
-    return profile, pl.DataFrame([{**line, "p_any": test.p if test else None}], infer_schema_length=None)
+    return profile, make_frame([{**line, "p_any": test.p if test else None}])
 
 
 def _slope_over_prompts(verdicts: Array, index: NDArray[np.intp], *, level: float) -> Estimate | None:
@@ -199,7 +206,6 @@ def length_table(rows: Sequence[GoldRow], found: Array, *, level: float) -> pl.D
     Columns: of (judge, labels, errors), slope (rate of Y for each doubling of the words) with _low and _high, p,
     n_prompts, n_missing. Longer answers may well commit more often: it is the slope of the errors that the judge adds.
     """
-    import polars as pl
 
     words = np.log2([max(1, len(row.response.split())) for row in rows])
     truth = np.array([row.truth for row in rows], dtype=float)
@@ -217,14 +223,13 @@ def length_table(rows: Sequence[GoldRow], found: Array, *, level: float) -> pl.D
                 "n_missing": int((~np.isfinite(found)).sum()),
             }
         )
-    return pl.DataFrame(lines, infer_schema_length=None)
+    return make_frame(lines)
 
 
 def repeat_table(
     first: Array, second: Array, prompts: Sequence[str], *, level: float, draws: int, seed: int
 ) -> pl.DataFrame:
     """Return how far a judge agrees with itself: one row; n verdicts that are there twice, n_changed, n_missing."""
-    import polars as pl
 
     both = np.isfinite(first) & np.isfinite(second)
     clusters = number_names(prompts)
@@ -239,4 +244,4 @@ def repeat_table(
         **spread_estimate("agreement", found.observed),
         **spread_estimate("kappa", found.kappa),
     }
-    return pl.DataFrame([line], infer_schema_length=None)
+    return make_frame([line])
