@@ -70,13 +70,7 @@ def calibrate(
     from prefbench.cli.calibration_tables import print_calibration
     from prefbench.cli.output import print_json, write_table
     from prefbench.cli.progress import StderrProgress
-    from prefbench.errors import ConfigError
-    from prefbench.statistics.intervals import check_level
 
-    try:
-        checks = Checks(ask=ask, repeats=repeats, level=check_level(level), seed=seed)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
     with StderrProgress() as progress:
         result = calibrate_judge(
             gold,
@@ -85,7 +79,7 @@ def calibrate(
             judge_options=read_options(judge_option, "judge option"),
             columns=read_pairs(columns, "--map"),
             readings=read_pairs(split_commas(labels), "label") if labels is not None else None,
-            checks=checks,
+            checks=Checks(ask=ask, repeats=repeats, level=_read_level(level), seed=seed),
             progress=progress,
         )
     if out is not None:
@@ -117,19 +111,13 @@ def compare(
     from prefbench.calibration import compare_judges
     from prefbench.cli.calibration_tables import print_judges
     from prefbench.cli.output import print_json, write_table
-    from prefbench.errors import ConfigError
-    from prefbench.statistics.intervals import check_level
 
-    try:
-        check_level(level)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
     result = compare_judges(
         study,
         judges=split_commas(judges),
         conditions=split_commas(conditions),
         top=top,
-        level=level,
+        level=_read_level(level),
         seed=seed,
     )
     if out is not None:
@@ -138,3 +126,13 @@ def compare(
         print_json(result.to_dict())
     else:
         print_judges(result)
+
+
+def _read_level(level: float) -> float:
+    from prefbench.errors import ConfigError
+    from prefbench.statistics.intervals import check_level
+
+    try:
+        return check_level(level)
+    except ValueError as error:
+        raise ConfigError(f"--level {level}: {error}") from error
