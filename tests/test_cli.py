@@ -13,7 +13,19 @@ from studies import write_responses
 
 from prefbench.judge import judge_responses
 
-COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts", "vectors")
+COMMANDS = (
+    "sample",
+    "judge",
+    "label",
+    "aggregate",
+    "stats",
+    "compare",
+    "import",
+    "init",
+    "demo",
+    "prompts",
+    "vectors",
+)
 
 
 def run(*arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -122,7 +134,11 @@ def test_version():
         (["train", "dpo", "pairs.jsonl"], 2, "--model"),
         (["train", "dpo", "pairs.jsonl", "--model", "m", "--loss", "sft,dpo"], 2, "unknown loss 'dpo'"),
         (["train", "dpo", "pairs.jsonl", "--model", "m", "--rank", "0"], 2, "rank"),
-        (["train", "dpo", "pairs.jsonl", "--model", "m", "--micro-batch", "5"], 2, "must divide batch_size 32"),
+        (
+            ["train", "dpo", "pairs.jsonl", "--model", "m", "--micro-batch", "5"],
+            2,
+            "must divide batch_size 32",
+        ),
         (["import", "nowhere.jsonl"], 3, "nowhere.jsonl"),
         (["prompts", "show", "aes_999999"], 2, "aes_"),
         (["prompts", "list", "--format", "binary"], 2, "did you mean 'binary_choice'"),

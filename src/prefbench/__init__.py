@@ -12,7 +12,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "aggregate",
+    "Calibration": "calibration",
     "Comparison": "compare",
+    "JudgeComparison": "calibration",
     "PrefbenchError": "errors",
     "PromptItem": "records",
     "ResponseRecord": "records",
@@ -23,6 +25,8 @@ _HOMES = {
     "check_vectors": "trait_vectors",
     "compare_conditions": "compare",
     "extract_vector": "trait_vectors",
+    "calibrate_judge": "calibration",
+    "compare_judges": "calibration",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -35,7 +39,9 @@ _HOMES = {
 
 __all__ = [
     "Aggregate",
+    "Calibration",
     "Comparison",
+    "JudgeComparison",
     "PrefbenchError",
     "PromptItem",
     "ResponseRecord",
@@ -43,8 +49,10 @@ __all__ = [
     "Statistics",
     "aggregate_scores",
     "build_pairs",
+    "calibrate_judge",
     "check_vectors",
     "compare_conditions",
+    "compare_judges",
     "extract_vector",
     "import_responses",
     "judge_responses",
@@ -59,6 +67,7 @@ __all__ = [
 if TYPE_CHECKING:
     from prefbench.aggregate import Aggregate, aggregate_scores
     from prefbench.bank import load_bank
+    from prefbench.calibration import Calibration, JudgeComparison, calibrate_judge, compare_judges
     from prefbench.compare import Comparison, compare_conditions
     from prefbench.demo import run_demo
     from prefbench.errors import PrefbenchError

@@ -119,6 +119,21 @@ def _read_layer(text: str) -> int:
     return int(text)
 
 
+def refuse_early_options(context: typer.Context) -> None:
+    """Raise ConfigError for options in front of a sub-command, where they would do nothing."""
+    early = [
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if early:
+        command = f"{context.command_path} {context.invoked_subcommand}"
+        named = ", ".join(name.replace("_name", "").replace("_", "-") for name in early)
+        raise ConfigError(
+            f"{named}: options stand behind the command: {command} --{named.split(', ')[0]} ..."
+        )
+
+
 def _read_number(text: str, what: str) -> float:
     try:
         return float(text)
