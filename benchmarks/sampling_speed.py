@@ -23,8 +23,8 @@ PROMPTS = 16
 BATCH = 8
 SAMPLES = 10
 MAX_TOKENS = 48
-SHARPNESS = 6.0
-"""What the logits of the random models are multiplied by."""
+SPREAD = 3.6
+"""Standard deviation of the logits: with 8,192 tokens an entropy of about 2.5 nats, as trained models have."""
 
 
 def main() -> None:
@@ -155,8 +155,11 @@ def adjust_logits(model: object, ids: list[int]) -> None:
     """Sharpen the distributions, and make the end of sequence impossible, so that both sides are of one length."""
     import torch
 
+    # random weights of scale .02 on a normalised hidden state give logits of this scale
+    sharpness = SPREAD / (0.02 * model.config.hidden_size**0.5)  # type: ignore[attr-defined]
+
     def adjust(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
-        logits = SHARPNESS * logits
+        logits = sharpness * logits
         logits[..., ids] = -1e9
         return logits
 

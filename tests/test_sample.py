@@ -348,8 +348,9 @@ def test_an_interrupted_study_ends_up_equal_to_a_smooth_one(tmp_path, tiny_model
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_many_kills_lose_and_double_nothing(tmp_path, tiny_model):
-    check_kills(tmp_path, tiny_model, [signal.SIGKILL] * 8)
+    check_kills(tmp_path, tiny_model, [signal.SIGKILL] * 6)
 
 
 def test_ctrl_c_exits_130_with_one_line(tmp_path, tiny_model):
