@@ -11,3 +11,8 @@ DEMO_MODEL_NAME = "demo"
 def demo_model_path() -> Path:
     """Return the folder of the demo model, for `AutoModelForCausalLM.from_pretrained`."""
     return Path(str(files("prefbench") / "data" / "demo"))
+
+
+def locate_model(model: str) -> str:
+    """Return what `from_pretrained` takes: the demo model's folder for its name, else what was given."""
+    return str(demo_model_path()) if model == DEMO_MODEL_NAME else model

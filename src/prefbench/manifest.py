@@ -20,12 +20,16 @@ FORMAT = 1
 class Manifest:
     """The manifest of one folder: settings that all of its records share, and the runs that made them."""
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], *, elsewhere: str = "--condition or --study"
+    ) -> None:
         """Open the manifest in `path`, or start one with these settings.
 
-        Raises ConfigError if the folder's records were made with other settings.
+        `elsewhere` is the option that leads to another folder. Raises ConfigError if the folder's records were
+        made with other settings.
         """
         self.path = path
+        self._elsewhere = elsewhere
         if path.exists():
             self._content = read_json(path)
             self.require(settings)
@@ -48,7 +52,7 @@ class Manifest:
         if changed:
             raise ConfigError(
                 f"{self.path.parent}: its records were made with {'; '.join(changed)}: give the same settings, or "
-                "another --condition or --study"
+                f"another {self._elsewhere}"
             )
         recorded.update({name: _as_stored(value) for name, value in settings.items()})
 

@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefbench.cli.options import ConditionsOption, JsonOption, StudyOption, read_options, split_commas
+from prefbench.cli import calibrating
+from prefbench.cli.options import (
+    ConditionsOption,
+    JsonOption,
+    StudyOption,
+    read_options,
+    refuse_early_options,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     from prefbench.judge import JudgeReport
 
+group = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("judge", rich_help_panel="The study")(judge)
+    """Add the commands of this file."""
+    group.callback()(judge)
+    calibrating.register(group)
+    app.add_typer(group, name="judge", rich_help_panel="The study")
 
 
 def judge(
+    context: typer.Context,
     *,
     judge_name: Annotated[
         str | None,
@@ -42,6 +55,9 @@ def judge(
 
     Example:  prefbench judge --judge lexical
     """
+    if context.invoked_subcommand is not None:
+        refuse_early_options(context)
+        return
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
     from prefbench.judge import judge_responses

@@ -28,10 +28,14 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    local = Path(name).is_dir() or not hub_is_reachable()  # spares the hub's long retries where there is no network
+    local = (
+        Path(name).is_dir() or not hub_is_reachable()
+    )  # spares the hub's long retries where there is no network
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, padding_side="left", local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(
+            name, revision=revision, padding_side="left", local_files_only=local
+        )
         model = AutoModelForCausalLM.from_pretrained(
             name, revision=revision, dtype=_dtype(dtype, device), local_files_only=local
         )
