@@ -59,15 +59,16 @@ def demo(
     limit: Annotated[int, typer.Option(help="Prompts of each domain.")] = 12,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a whole study on the bundled model: sample, judge, aggregate, compare. About a minute on two cores.
+    """Run a whole 2x2 study on the bundled model: sample, judge, aggregate, compare. About a minute on two cores.
 
-    The model is a laboratory animal of about two million parameters: its rates mean nothing about any real model.
+    The conditions: as it is, with a DPO adapter, with five trait vectors, with both. The model is a laboratory
+    animal of about two million parameters: its rates mean nothing about any real model.
 
     Example:  prefbench demo --study demo-study
     """
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
-    from prefbench.cli.tables import print_aggregate, print_comparison
+    from prefbench.cli.tables import print_aggregate, print_effects
     from prefbench.demo import run_demo
 
     with StderrProgress() as progress:
@@ -76,9 +77,9 @@ def demo(
         print_json(result.to_dict())
         return
     print_aggregate(result.aggregate, views=("condition", "condition_domain", "condition_temperature"))
-    print_comparison(result.comparison)
+    print_effects(result.statistics)
     note("These are a laboratory animal's answers: the rates say nothing about any real model.")
     note("The files:")
     for line in result.describe_files():
         note(f"  {line}")
-    note(f"Go on with:  prefbench stats --study {study}   or   prefbench judge --help")
+    note(f"Go on with:  prefbench stats --study {study}   or   prefbench compare base dpo --study {study}")
