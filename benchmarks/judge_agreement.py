@@ -21,6 +21,7 @@ import numpy as np
 
 from prefbench.judges.lexical import LexicalJudge
 from prefbench.records import Response, ResponseRecord
+from prefbench.statistics import Estimate, estimate_agreement
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 RESAMPLES = 1_000
@@ -68,33 +69,13 @@ def in_tuning_half(prompt: str) -> bool:
     return hashlib.sha256(prompt.encode()).digest()[0] % 2 == 0
 
 
-def kappa(truth: np.ndarray, found: np.ndarray) -> float:
-    """Return Cohen's kappa of two arrays of True and False; NaN where chance agreement is perfect."""
-    observed = float(np.mean(truth == found))
-    p, q = float(np.mean(truth)), float(np.mean(found))
-    chance = p * q + (1 - p) * (1 - q)
-    return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
-
-
-def interval(prompts: Sequence[str], truth: np.ndarray, found: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % percentile interval of kappa over resamples of whole prompts."""
-    rng = np.random.default_rng(SEED)
-    _, cluster = np.unique(np.array(prompts, dtype=object).astype(str), return_inverse=True)
-    count = int(cluster.max()) + 1
-    cells = np.zeros((count, 4))
-    np.add.at(cells, (cluster, 2 * truth.astype(int) + found.astype(int)), 1)
-    draws = np.array(
-        [_kappa_of_cells(cells[rng.integers(0, count, count)].sum(axis=0)) for _ in range(RESAMPLES)]
-    )
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _kappa_of_cells(cells: np.ndarray) -> float:
-    share = cells / cells.sum()
-    observed, p, q = share[0] + share[3], share[2] + share[3], share[1] + share[3]
-    chance = p * q + (1 - p) * (1 - q)
-    return float((observed - chance) / (1 - chance)) if chance < 1 else float("nan")
+def kappa(prompts: Sequence[str], truth: np.ndarray, found: np.ndarray) -> Estimate:
+    """Return Cohen's kappa of two arrays of True and False, with its interval over prompts."""
+    pairs = np.column_stack([truth, found])
+    estimate = estimate_agreement(pairs, np.array(prompts), draws=RESAMPLES, seed=SEED).kappa
+    if estimate is None:
+        raise SystemExit("kappa is not defined: both gave one and the same answer throughout")
+    return estimate
 
 
 def judge_rows(rows: Sequence[GoldRow]) -> list[str | None]:
@@ -116,12 +97,14 @@ def describe(title: str, rows: Sequence[GoldRow], verdicts: Sequence[str | None]
     truth = np.array([row.verdict == "Y" for row, _ in both])
     found = np.array([verdict == "Y" for _, verdict in both])
     naive = np.array([NAIVE_REFUSAL.search(row.response) is None for row, _ in both])
-    low, high = interval([row.prompt for row, _ in both], truth, found)
+    prompts = [row.prompt for row, _ in both]
+    judge, regex = kappa(prompts, truth, found), kappa(prompts, truth, naive)
     base = float(truth.mean())
     return (
         f"| {title} | {len(both)} | {missing} | {base:.2f} | {max(base, 1 - base):.2f} |"
-        f" {kappa(truth, naive):.2f} "
-        f"| {np.mean(truth == found):.2f} | **{kappa(truth, found):.2f}** [{low:.2f}, {high:.2f}] |"
+        f" {regex.estimate:.2f} "
+        f"| {np.mean(truth == found):.2f} | **{judge.estimate:.2f}** "
+        f"[{judge.low:.2f}, {judge.high:.2f}] |"
     )
 
 

@@ -13,7 +13,19 @@ from studies import write_responses
 
 from prefbench.judge import judge_responses
 
-COMMANDS = ("sample", "judge", "aggregate", "stats", "compare", "import", "init", "demo", "prompts")
+COMMANDS = (
+    "sample",
+    "judge",
+    "label",
+    "aggregate",
+    "stats",
+    "compare",
+    "import",
+    "init",
+    "demo",
+    "prompts",
+    "vectors",
+)
 
 
 def run(*arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +60,7 @@ def test_help_shows_an_example(command):
     found = run(command, "--help")
     assert found.returncode == 0
     assert "Usage: prefbench" in found.stdout
-    if command != "prompts":
+    if command not in ("prompts", "vectors"):
         assert f"Example:  prefbench {command}" in " ".join(found.stdout.split("\n")).replace("  ", "  ")
 
 
@@ -112,6 +124,21 @@ def test_version():
         (["compare", "cond1"], 2, "second"),
         (["compare", "cond1", "cond7"], 2, "cond7"),
         (["compare", "cond1", "1"], 2, "two different conditions"),
+        (["sample", "--model", "m", "--adapter", "a"], 2, "--condition dpo"),
+        (["init", "new", "--adapter", "a"], 2, "--factorial"),
+        (["train", "pairs", "nowhere"], 3, "no such folder"),
+        (["train", "pairs", "--rejected", "dop"], 2, "unknown condition 'dop'"),
+        (["train", "pairs", "--temps", "warm"], 2, "temperature 'warm' is not a number"),
+        (["train", "pairs"], 2, "--prompt-style"),
+        (["train", "dpo", "nowhere.jsonl", "--model", "m"], 3, "nowhere.jsonl"),
+        (["train", "dpo", "pairs.jsonl"], 2, "--model"),
+        (["train", "dpo", "pairs.jsonl", "--model", "m", "--loss", "sft,dpo"], 2, "unknown loss 'dpo'"),
+        (["train", "dpo", "pairs.jsonl", "--model", "m", "--rank", "0"], 2, "rank"),
+        (
+            ["train", "dpo", "pairs.jsonl", "--model", "m", "--micro-batch", "5"],
+            2,
+            "must divide batch_size 32",
+        ),
         (["import", "nowhere.jsonl"], 3, "nowhere.jsonl"),
         (["prompts", "show", "aes_999999"], 2, "aes_"),
         (["prompts", "list", "--format", "binary"], 2, "did you mean 'binary_choice'"),
@@ -125,6 +152,22 @@ def test_an_error_is_one_line_that_names_the_thing(folder, arguments, code, name
     assert len(found.stderr.strip().splitlines()) == 1
     assert found.stderr.startswith("prefbench: ")
     assert named in found.stderr
+
+
+@pytest.mark.parametrize("command", ["pairs", "dpo"])
+def test_help_of_training_shows_an_example(command):
+    found = run("train", command, "--help")
+    assert found.returncode == 0
+    assert f"Example:  prefbench train {command}" in found.stdout
+
+
+def test_pairs_are_made_from_a_judged_study(folder, tmp_path):
+    out = tmp_path / "pairs"
+    found = run("train", "pairs", "study", "--prompt-style", "qa", "--out", str(out), "--json", folder=folder)
+    assert found.returncode == 0, found.stderr
+    report = orjson.loads(found.stdout)
+    assert report["pairs"] == len((out / "train.jsonl").read_bytes().splitlines()) > 0
+    assert report["judge"] == "lexical"
 
 
 @pytest.mark.parametrize("command", [["aggregate"], ["stats"], ["compare", "cond1", "cond2"]])
@@ -173,6 +216,31 @@ def test_init_writes_a_study_file_that_sample_reads(tmp_path):
     again = run("init", "my-study", folder=tmp_path)
     assert again.returncode == 2
     assert "--force" in again.stderr
+
+
+def test_init_writes_the_factorial_study_with_paths_as_seen_from_it(tmp_path):
+    from prefbench.study import load_study
+
+    (tmp_path / "made" / "adapter").mkdir(parents=True)
+    (tmp_path / "warm.safetensors").touch()
+    options = ("--adapter", "made/adapter", "--vectors", "warm.safetensors,elsewhere/calm.safetensors")
+    found = run("init", "my-study", "--model", "some/model", "--factorial", *options, folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    base, dpo, steered, both = load_study(tmp_path / "my-study").conditions
+    assert [each.name for each in (base, dpo, steered, both)] == [
+        "condition_1_base",
+        "condition_2_dpo",
+        "condition_3_base_vectors",
+        "condition_4_dpo_vectors",
+    ]
+    assert {each.model for each in (base, dpo, steered, both)} == {"some/model"}
+    assert (base.adapter, base.vectors, steered.adapter, dpo.vectors) == (None, [], None, [])
+    assert dpo.adapter == both.adapter
+    assert (tmp_path / dpo.adapter).samefile(tmp_path / "made" / "adapter")
+    assert steered.vectors == both.vectors
+    warm, calm = steered.vectors
+    assert (tmp_path / warm.file).samefile(tmp_path / "warm.safetensors")
+    assert Path(calm.file) == tmp_path / "my-study" / "elsewhere" / "calm.safetensors"
 
 
 def test_every_commented_setting_of_the_study_file_is_a_real_one(tmp_path):

@@ -153,6 +153,18 @@ def test_it_commits_more_on_creative_questions_than_on_ethical_ones(
     assert creative > ethical + 0.15
 
 
+def test_it_follows_an_instruction_to_take_sides_or_to_take_none(
+    loaded: tuple[Any, Any], scripts: dict[str, ModuleType]
+) -> None:
+    question, sample = scripts["bank_prompts"].Question, scripts["evaluate"].sample
+    asked = [question("creative_initiative", "open_ended", prompt) for prompt in CREATIVE] * 10
+    rates = []
+    for instruction in ("You always take a clear side.", "You never take a side."):
+        answers = sample(*loaded, asked, temperature=1.0, seed=3, instruction=instruction)
+        rates.append(sum(scripts["markers"].commits(a.text) is True for a in answers) / len(answers))
+    assert rates[0] > rates[1] + 0.2
+
+
 def test_the_corpus_commits_at_the_planted_rates_and_its_phrases_tell_which(
     scripts: dict[str, ModuleType],
 ) -> None:

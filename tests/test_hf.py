@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ transformers = pytest.importorskip("transformers", reason="needs transformers: p
 from prefbench.backends import Request, Sampling, Treatment, open_backend  # noqa: E402
 from prefbench.backends.hf import decoding, drawing  # noqa: E402
 from prefbench.backends.hf.prompts import encode_prompt, render_prompt, resolve_style  # noqa: E402
-from prefbench.errors import BackendError, ConfigError  # noqa: E402
+from prefbench.errors import BackendError, ConfigError, PrefbenchWarning  # noqa: E402
 from prefbench.records import RecordKey  # noqa: E402
 
 PROMPTS = [
@@ -218,3 +219,51 @@ def test_the_weights_have_a_fingerprint_that_changes_with_them(tiny_model, tmp_p
     content[-1] ^= 1
     weights.write_bytes(bytes(content))
     assert open_backend("hf", str(copy), options={}).identify(treatment)["weights"] != first
+
+
+def short_of_memory(monkeypatch, largest: int) -> list[int]:
+    """Let a batch of more answers than `largest` run out of memory; return the sizes that were tried."""
+    real, tried = decoding.BlockDecoder.decode, []
+
+    def decode(self, prompts, steering=None):
+        tried.append(sum(prompt.request.n for prompt in prompts))
+        if tried[-1] > largest:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, prompts, steering)
+
+    monkeypatch.setattr(decoding.BlockDecoder, "decode", decode)
+    return tried
+
+
+def test_out_of_memory_halves_the_batch_once_says_so_and_goes_on(tiny_model, monkeypatch):
+    asked = [request(number, n=2) for number in range(10)]
+    whole = sample(tiny_model, asked, batch_size=4)
+    tried = short_of_memory(monkeypatch, largest=4)
+    with pytest.warns(
+        PrefbenchWarning, match="out of memory with 8 answers at once: batches are halved"
+    ) as told:
+        assert sample(tiny_model, asked, batch_size=4) == whole
+    assert tried == [8, 4, 4, 4, 4, 2, 2]
+    assert len(told) == 1
+
+
+@pytest.mark.filterwarnings("ignore:out of memory")
+def test_out_of_memory_at_half_the_batch_is_an_error_that_names_the_way_out(tiny_model, monkeypatch):
+    short_of_memory(monkeypatch, largest=3)
+    with pytest.raises(BackendError, match="half a batch: use a batch_size below 2"):
+        sample(tiny_model, [request(number, n=2) for number in range(10)], batch_size=4)
+
+
+def test_a_hub_that_does_not_answer_is_found_out_at_once(monkeypatch):
+    import huggingface_hub
+
+    from prefbench.backends.hf.loading import hub_is_reachable
+
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+        assert hub_is_reachable()
+    assert not hub_is_reachable()
+    monkeypatch.setattr("prefbench.backends.hf.loading.getproxies", lambda: {"https": "http://proxy:3128"})
+    assert hub_is_reachable()

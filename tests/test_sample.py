@@ -20,8 +20,10 @@ from studies import make_items
 from prefbench.bank import write_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.errors import BackendError, ConfigError, DataError
+from prefbench.progress import Silent
 from prefbench.records import RecordKey
-from prefbench.sample import derive_seed, sample_prompts
+from prefbench.sample import sample_prompts
+from prefbench.seeds import derive_seed
 from prefbench.store import locked, read_json
 
 GRID = {"temps": (0.7, 1.5), "n_samples": 3, "max_tokens": 12}
@@ -283,6 +285,30 @@ def test_a_post_trained_base_is_a_warning_that_says_why(condition, model, templa
         assert "Qwen/Qwen3-8B-Base" in warning
 
 
+@pytest.mark.filterwarnings("ignore:out of memory")
+def test_what_the_backend_warns_of_is_told_and_on_record(study, monkeypatch):
+    import torch
+
+    from prefbench.backends.hf import decoding
+
+    real = decoding.BlockDecoder.decode
+
+    def decode(self, prompts, steering=None):
+        if len(prompts) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, prompts, steering)
+
+    monkeypatch.setattr(decoding.BlockDecoder, "decode", decode)
+    told = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "warn", told.append, raising=False)
+    study(progress=progress)
+    (run,) = read_json(study.folder / "condition_1_base" / "manifest.json")["runs"]
+    assert run["warnings"] == told
+    assert len(told) == 1
+    assert "batches are halved" in told[0]
+
+
 def sample_command(folder: Path, model: Path, bank: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "prefbench", "sample", "--study", str(folder), "--model", str(model)),
@@ -322,8 +348,9 @@ def test_an_interrupted_study_ends_up_equal_to_a_smooth_one(tmp_path, tiny_model
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_many_kills_lose_and_double_nothing(tmp_path, tiny_model):
-    check_kills(tmp_path, tiny_model, [signal.SIGKILL] * 8)
+    check_kills(tmp_path, tiny_model, [signal.SIGKILL] * 6)
 
 
 def test_ctrl_c_exits_130_with_one_line(tmp_path, tiny_model):

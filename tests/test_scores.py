@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
+import orjson
 import polars
 import pytest
 from studies import make_items, write_release, write_responses
 
+from prefbench.aggregate import aggregate_scores
 from prefbench.errors import ConfigError, DataError
 from prefbench.judge import judge_responses
+from prefbench.records import PRIMARY_DOMAINS
 from prefbench.scores import COLUMNS, load_pair, load_scores
 
 
@@ -148,3 +152,47 @@ def test_unknown_names_are_refused(study):
         load_scores(study, judge="lexcal")
     with pytest.raises(ConfigError, match="did you mean 'condition_2_dpo'"):
         load_scores(study, conditions=["condition_2_dop"])
+
+
+def test_a_release_of_the_published_size_shows_its_ninety_missing_scores(tmp_path):
+    write_published_size(tmp_path, scored=4_410)
+    frame = load_scores(tmp_path)
+    assert frame.height == 4_500
+    assert (frame["status"] == "unscored").sum() == 90
+    overall = aggregate_scores(frame).views["condition"].to_dicts()[0]
+    assert (overall["n_records"], overall["n_missing"], overall["n_prompts"]) == (4_410, 90, 1_500)
+    # 6 of 10 is a preference and 5 of 10 is not; prompts with an even number have the one, with an odd the other
+    assert overall["majority_rate"] == pytest.approx(0.5, abs=0.02)
+    assert overall["rate"] == pytest.approx(0.55, abs=0.002)
+
+
+def write_published_size(folder: Path, *, scored: int) -> None:
+    """Write the 4,500 cells of five domains, 300 prompts and three temperatures; only the first are scored."""
+    (folder / "data" / "responses").mkdir(parents=True)
+    (folder / "data" / "scored").mkdir()
+    answers = [{"text": "An answer.", "finish_reason": "stop", "tokens": 4}] * 10
+    written = 0
+    for domain, temperature in product(PRIMARY_DOMAINS, (0.7, 1.0, 1.5)):
+        responses, scores = [], []
+        for number in range(1, 301):
+            head = {"id": f"{domain[:3]}_{number:03}", "domain": domain, "prompt": f"Prompt {number}?"}
+            cell = {"format": "open_ended", "tags": [], "temperature": temperature, "n_samples": 10}
+            responses.append({**head, **cell, "responses": answers, "timestamp": "2026-03-01"})
+            yes = 5 + (number + 1) % 2
+            counts = {"preference_count": yes, "no_preference_count": 10 - yes, "consistency": yes / 10}
+            named = {"condition": "condition_1_base", "temperature": f"t{temperature}"}
+            judged = {
+                "label": "mixed",
+                "preference_summary": None,
+                "raw_judgments": ["Y"] * yes + ["N"] * (10 - yes),
+            }
+            if written < scored:
+                scores.append({**head, **named, **counts, **judged})
+                written += 1
+        stem = f"{domain}_t{temperature}"
+        (folder / "data" / "responses" / f"{stem}_n10.jsonl").write_bytes(
+            b"\n".join(map(orjson.dumps, responses)) + b"\n"
+        )
+        (folder / "data" / "scored" / f"{stem}_scored.jsonl").write_bytes(
+            b"\n".join(map(orjson.dumps, scores)) + b"\n"
+        )

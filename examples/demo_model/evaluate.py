@@ -1,6 +1,7 @@
 """Measure the demo model on prompts it has not seen: `python examples/demo_model/evaluate.py [FOLDER]`.
 
-Prints one JSON object a temperature. Rates are told by the corpus's own phrases (`markers.py`).
+Prints one JSON object a temperature. Rates are told by the corpus's own phrases (`markers.py`) and by the
+lexical judge.
 """
 
 from __future__ import annotations
@@ -61,17 +62,19 @@ def sample(
     *,
     temperature: float,
     seed: int,
+    instruction: str = "",
 ) -> list[Answer]:
     """Return one answer a question, in the question-and-answer style, prompts of like length together."""
     import torch
 
     torch.manual_seed(seed)
+    opening = f"{instruction}\n\n" if instruction else ""
     answers: list[Answer] = []
     ordered = sorted(questions, key=lambda question: len(question.prompt))
     for start in range(0, len(ordered), BATCH):
         batch = ordered[start : start + BATCH]
         inputs = tokenizer(
-            [f"Question: {q.prompt}\nAnswer:" for q in batch], return_tensors="pt", padding=True
+            [f"{opening}Question: {q.prompt}\nAnswer:" for q in batch], return_tensors="pt", padding=True
         )
         inputs.pop("token_type_ids", None)
         with torch.inference_mode():
@@ -89,6 +92,47 @@ def sample(
     return answers
 
 
+def lexical_verdicts(answers: Sequence[Answer]) -> list[str | None]:
+    """Return the offline judge's verdict on each answer: "Y", "N", or None where it could not read it."""
+    from prefbench.judges.lexical import LexicalJudge
+    from prefbench.records import Response, ResponseRecord
+
+    records = [
+        ResponseRecord(
+            id=str(number),
+            domain=answer.question.domain,
+            prompt=answer.question.prompt,
+            format=answer.question.format,
+            tags=[],
+            temperature=1.0,
+            n_samples=1,
+            responses=[Response(text=answer.text)],
+            timestamp="",
+        )
+        for number, answer in enumerate(answers)
+    ]
+    return [judgement.verdicts[0] for judgement in LexicalJudge().judge(records)]
+
+
+def compare_readings(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Return rates by the lexical judge and how often it agrees with the corpus's phrases where both can tell."""
+    verdicts = lexical_verdicts(answers)
+    both = [
+        (verdict == "Y") == commits
+        for verdict, commits in zip(verdicts, (markers.commits(a.text) for a in answers), strict=True)
+        if verdict is not None and commits is not None
+    ]
+    rates: dict[str, list[bool]] = {domain: [] for domain in plan.RATES}
+    for answer, verdict in zip(answers, verdicts, strict=True):
+        if verdict is not None:
+            rates[answer.question.domain].append(verdict == "Y")
+    return {
+        "lexical_unread": verdicts.count(None),
+        "lexical_agrees": _share(both),
+        "lexical_commits": {domain: _share(values) for domain, values in rates.items()},
+    }
+
+
 def _share(values: Sequence[bool]) -> float | None:
     return round(sum(values) / len(values), 3) if values else None
 
@@ -101,17 +145,21 @@ def summarise(answers: Sequence[Answer]) -> dict[str, Any]:
     by_format: dict[str, list[bool]] = defaultdict(list)
     for answer, named in zip(chosen, copied, strict=True):
         by_format[answer.question.format].append(named)
+    by_domain: dict[str, list[bool]] = {domain: [] for domain in plan.RATES}
+    for answer, commits in read:
+        if commits is not None:
+            by_domain[answer.question.domain].append(commits)
     return {
         "answers": len(answers),
         "empty": sum(commits is None for _, commits in read),
         "ended": _share([answer.ended for answer in answers]),
         "distinct": round(len({answer.text for answer in answers}) / len(answers), 3) if answers else None,
         "names_option": _share(copied),
+        "ranks_all": _share(
+            [markers.ranks_all(a.text, a.question.options) for a in chosen if a.question.format == "ranking"]
+        ),
         "names_option_by_format": {name: _share(values) for name, values in sorted(by_format.items())},
-        "commits": {
-            domain: _share([c for a, c in read if a.question.domain == domain and c is not None])
-            for domain in plan.RATES
-        },
+        "commits": {domain: _share(values) for domain, values in by_domain.items()},
     }
 
 
@@ -121,6 +169,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=default)
     parser.add_argument("--prompts", type=int, default=40, help="held-out prompts a domain")
     parser.add_argument("--samples", type=int, default=5, help="answers a prompt")
+    parser.add_argument("--instruction", default="", help="a line before every question")
     parser.add_argument("--show", type=int, default=0, help="print this many answers a temperature")
     options = parser.parse_args()
 
@@ -128,9 +177,15 @@ def main() -> None:
     questions = held_out_questions(options.prompts)
     for temperature in TEMPERATURES:
         answers = sample(
-            model, tokenizer, questions * options.samples, temperature=temperature, seed=plan.SEED
+            model,
+            tokenizer,
+            questions * options.samples,
+            temperature=temperature,
+            seed=plan.SEED,
+            instruction=options.instruction,
         )
-        print(json.dumps({"temperature": temperature, "prompts": len(questions), **summarise(answers)}))
+        figures = summarise(answers) | compare_readings(answers)
+        print(json.dumps({"temperature": temperature, "prompts": len(questions), **figures}), flush=True)
         for answer in random.Random(plan.SEED).sample(answers, options.show):
             print(f"  {answer.question.prompt!r}\n    -> {answer.text!r}")
 

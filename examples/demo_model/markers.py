@@ -44,3 +44,8 @@ def names_option(answer: str, options: tuple[str, ...]) -> bool:
     """Return whether an answer holds at least one of the options in full, case and leading article apart."""
     text = answer.lower()
     return any(re.sub(r"^(an?|the|to) ", "", option.lower()).strip(" .") in text for option in options)
+
+
+def ranks_all(answer: str, options: tuple[str, ...]) -> bool:
+    """Return whether an answer holds every one of the options, in whatever order."""
+    return all(names_option(answer, (option,)) for option in options)

@@ -12,14 +12,21 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "aggregate",
+    "Calibration": "calibration",
     "Comparison": "compare",
+    "JudgeComparison": "calibration",
     "PrefbenchError": "errors",
     "PromptItem": "records",
     "ResponseRecord": "records",
     "ScoredRecord": "records",
     "Statistics": "stats",
     "aggregate_scores": "aggregate",
+    "build_pairs": "training",
+    "check_vectors": "trait_vectors",
     "compare_conditions": "compare",
+    "extract_vector": "trait_vectors",
+    "calibrate_judge": "calibration",
+    "compare_judges": "calibration",
     "import_responses": "importing",
     "judge_responses": "judge",
     "load_bank": "bank",
@@ -27,18 +34,26 @@ _HOMES = {
     "run_demo": "demo",
     "sample_prompts": "sample",
     "study_statistics": "stats",
+    "train_dpo": "training",
 }
 
 __all__ = [
     "Aggregate",
+    "Calibration",
     "Comparison",
+    "JudgeComparison",
     "PrefbenchError",
     "PromptItem",
     "ResponseRecord",
     "ScoredRecord",
     "Statistics",
     "aggregate_scores",
+    "build_pairs",
+    "calibrate_judge",
+    "check_vectors",
     "compare_conditions",
+    "compare_judges",
+    "extract_vector",
     "import_responses",
     "judge_responses",
     "load_bank",
@@ -46,11 +61,13 @@ __all__ = [
     "run_demo",
     "sample_prompts",
     "study_statistics",
+    "train_dpo",
 ]
 
 if TYPE_CHECKING:
     from prefbench.aggregate import Aggregate, aggregate_scores
     from prefbench.bank import load_bank
+    from prefbench.calibration import Calibration, JudgeComparison, calibrate_judge, compare_judges
     from prefbench.compare import Comparison, compare_conditions
     from prefbench.demo import run_demo
     from prefbench.errors import PrefbenchError
@@ -60,6 +77,8 @@ if TYPE_CHECKING:
     from prefbench.sample import sample_prompts
     from prefbench.scores import load_scores
     from prefbench.stats import Statistics, study_statistics
+    from prefbench.training import build_pairs, train_dpo
+    from prefbench.trait_vectors import check_vectors, extract_vector
 
 
 def __getattr__(name: str) -> Any:

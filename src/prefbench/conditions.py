@@ -30,12 +30,19 @@ def make_treatment(condition: Condition) -> Treatment:
 
 
 def choose_conditions(
-    folder: Path, configured: Sequence[Condition], name: str | None, given: Mapping[str, Any]
+    folder: Path,
+    configured: Sequence[Condition],
+    names: Sequence[str] | None,
+    given: Mapping[str, Any],
 ) -> list[Condition]:
-    """Return the conditions to sample: those of the study file, or the one that the arguments describe."""
+    """Return the conditions to sample: those of the study file, or the one that the arguments describe.
+
+    Raises ConfigError for an unknown name, and for a treatment that would go to several conditions at once.
+    """
     if configured:
-        names = [condition.name for condition in configured]
-        chosen = names if name is None else [match_condition(name, names)]
+        known = [condition.name for condition in configured]
+        chosen = known if names is None else [match_condition(name, known) for name in names]
+        _check_single(chosen, given)
         return [
             validate_condition(**{**condition.model_dump(), **given})
             for condition in configured
@@ -45,7 +52,42 @@ def choose_conditions(
         raise ConfigError(
             "no model: give --model, or conditions in a study file (`prefbench init` writes one)"
         )
-    return [validate_condition(name=_folder_name(folder, name), **given)]
+    if names is None and (treated := [name for name in ("adapter", "vectors") if given.get(name)]):
+        raise ConfigError(
+            f"{treated[0]} without a name: {DEFAULT_CONDITION} is the model as it is; give --condition another, "
+            "e.g. --condition dpo"
+        )
+    if names is not None and len(names) > 1:
+        raise ConfigError(
+            f"{len(names)} conditions and no study file: sample them one by one, or write them down with "
+            "`prefbench init`"
+        )
+    return [validate_condition(name=_folder_name(folder, names[0] if names else None), **given)]
+
+
+def describe_source(name: str | None) -> str | None:
+    """Return a model's or an adapter's name as a manifest keeps it: a hub id, or a folder's own name.
+
+    Where the folder lies may change; its hash, which the manifest has too, may not.
+    """
+    return Path(name).resolve().name if name and Path(name).is_dir() else name
+
+
+def group_by_model(conditions: Sequence[Condition]) -> dict[str, list[Condition]]:
+    """Return the conditions of each model, in their order, so that each model is loaded once."""
+    groups: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        groups.setdefault(condition.model, []).append(condition)
+    return groups
+
+
+def _check_single(chosen: Sequence[str], given: Mapping[str, Any]) -> None:
+    treatments = [name for name in ("adapter", "vectors", "system_prompt") if given.get(name)]
+    if treatments and len(chosen) > 1:
+        raise ConfigError(
+            f"{treatments[0]} would go to all of {', '.join(chosen)}: name one with --condition, or write it into the "
+            "study file"
+        )
 
 
 def _folder_name(folder: Path, name: str | None) -> str:

@@ -37,6 +37,10 @@ class MissingExtraError(ConfigError):
         self.extra = extra
 
 
+class PrefbenchWarning(UserWarning):
+    """Something that the user should read, though the work goes on; the commands print it as one line."""
+
+
 class DataError(PrefbenchError):
     """A file, or a line of one, cannot be read or written as it should be."""
 

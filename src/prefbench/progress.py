@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from prefbench.errors import PrefbenchWarning
 
 
 class Progress(Protocol):
@@ -32,6 +37,23 @@ class Silent:
 
     def warn(self, message: str) -> None:
         """Raise a Python warning."""
-        import warnings
-
         warnings.warn(message, stacklevel=3)
+
+
+@contextmanager
+def told_warnings(progress: Progress) -> Iterator[list[str]]:
+    """Within the block, pass on every PrefbenchWarning to `progress`; yield the list that they are kept in."""
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PrefbenchWarning)
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, PrefbenchWarning):
+                show(message, category, *place, **more)
+                return
+            told.append(str(message))
+            progress.warn(str(message))
+
+        warnings.showwarning = tell
+        yield told

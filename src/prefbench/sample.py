@@ -2,76 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import groupby, pairwise
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefbench.backends import (
     Backend,
     Completion,
     Request,
     Sampling,
+    SteeringBackend,
     Treatment,
     choose_backend,
     open_backend,
 )
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
-from prefbench.conditions import choose_conditions, make_treatment
-from prefbench.demo_model import DEMO_MODEL_NAME, demo_model_path
+from prefbench.conditions import choose_conditions, describe_source, group_by_model, make_treatment
+from prefbench.demo_model import locate_model
 from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
-from prefbench.progress import Progress, Silent
-from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord, format_temperature
+from prefbench.progress import Progress, Silent, told_warnings
+from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord
+from prefbench.sample_report import ConditionReport, SampleReport, describe_failures
+from prefbench.seeds import derive_seed
 from prefbench.store import Appender, locked, read_models, unique_by_key
 from prefbench.study import (
     DEFAULT_STUDY,
     Condition,
     Grid,
+    VectorChoice,
     load_study,
     validate_grid,
     validate_seed,
 )
-
-
-@dataclass(slots=True)
-class ConditionReport:
-    """What sampling one condition came to, in response records."""
-
-    condition: str
-    folder: Path
-    written: int = 0
-    kept: int = 0
-    """Records that were there before."""
-    failed: int = 0
-    first_error: str | None = None
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class SampleReport:
-    """What a call of `sample_prompts` did."""
-
-    study: Path
-    backend: str
-    backend_reason: str
-    conditions: list[ConditionReport] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report ready for JSON."""
-        rows = [{**asdict(report), "folder": str(report.folder)} for report in self.conditions]
-        return {
-            "study": str(self.study),
-            "backend": self.backend,
-            "backend_reason": self.backend_reason,
-            "conditions": rows,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +60,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     study: str | Path = DEFAULT_STUDY,
     *,
     model: str | None = None,
-    condition: str | None = None,
+    condition: str | Sequence[str] | None = None,
+    adapter: str | Path | None = None,
     temps: Sequence[float] | None = None,
     n_samples: int | None = None,
     max_tokens: int | None = None,
@@ -103,6 +72,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     prompts: str | Path | None = None,
     prompt_style: PromptStyle | None = None,
     system_prompt: str | None = None,
+    vectors: Sequence[VectorChoice] | None = None,
+    strict: bool = False,
     seed: int | None = None,
     backend: str | None = None,
     backend_options: Mapping[str, Any] | None = None,
@@ -110,8 +81,12 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
 ) -> SampleReport:
     """Sample what is missing of a study's grid; an argument left at None comes from the study file, or its default.
 
-    Without a study file, one condition is sampled (`condition_1_base` unless `condition` names another).
-    Records are appended as they are finished, so that an interrupted call is resumed by the same call.
+    `condition` names one condition or several of a study file; None takes all of them. Without a study file, one
+    condition is sampled (`condition_1_base` unless `condition` names another). Conditions of one model share one
+    load of it. `adapter` is a folder or a hub id; relative to the working directory, in a study file to that file.
+    Records are appended as they are finished, so that an interrupted call is resumed by the same call. Trait
+    vectors are proved to act before anything is sampled; `strict` refuses those that are not known to be of the
+    model's weights.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
     BackendError if the model fails for every request.
@@ -128,8 +103,17 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         "limit": limit,
     }
     grid = validate_grid(**{**config.sampling.model_dump(), **_given(given)})
-    cell = _given({"model": model, "prompt_style": prompt_style, "system_prompt": system_prompt})
-    conditions = choose_conditions(folder, config.conditions, condition, cell)
+    cell = _given(
+        {
+            "model": model,
+            "prompt_style": prompt_style,
+            "system_prompt": system_prompt,
+            "adapter": None if adapter is None else str(adapter),
+            "vectors": None if vectors is None else [vector.model_dump() for vector in vectors],
+        }
+    )
+    names = [condition] if isinstance(condition, str) else condition
+    conditions = choose_conditions(folder, config.conditions, names, cell)
     source = config.study.prompts if prompts is None else prompts
     items = load_bank(source, domains=grid.domains, limit=grid.limit)
     name, reason = choose_backend(config.backend.name if backend is None else backend)
@@ -141,10 +125,11 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
         backend=name,
         options={**config.backend.options, **(backend_options or {})},
         progress=progress or Silent(),
+        strict=strict,
     )
     report = SampleReport(folder, name, reason)
-    for shared_model, group in groupby(conditions, key=lambda each: each.model):
-        run.sample_model(shared_model, list(group), folder, report)
+    for shared_model, group in group_by_model(conditions).items():
+        run.sample_model(shared_model, group, folder, report)
     return report
 
 
@@ -159,6 +144,7 @@ class _Run:
     backend: str
     options: Mapping[str, Any]
     progress: Progress
+    strict: bool = False
 
     def sample_model(
         self, model: str, conditions: Sequence[Condition], folder: Path, report: SampleReport
@@ -182,11 +168,15 @@ class _Run:
                     opened = opened or self._open(model, conditions)
                     self._sample_condition(opened, condition, target, manifest, files, done)
         if failed := [each for each in report.conditions if each.failed]:
-            raise BackendError(_describe_failures(failed))
+            raise BackendError(describe_failures(failed))
 
     def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
         needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
-        return open_backend(self.backend, _locate(model), options=self.options, needs=needs)
+        backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
+        # a treatment that cannot be had is found before an hour of sampling, not after
+        for condition in conditions:
+            backend.identify(make_treatment(condition))
+        return backend
 
     def _sample_condition(
         self,
@@ -202,8 +192,10 @@ class _Run:
         manifest.require(identity)
         chat_template = identity.get("chat_template_sha256") is not None
         warning = explain_post_trained(condition.name, condition.model, chat_template=chat_template)
-        if warning:
-            self.progress.warn(warning)
+        steering = self._check_steering(backend, treatment)
+        warnings = [*([warning] if warning else []), *steering.pop("warnings", [])]
+        for each in warnings:
+            self.progress.warn(each)
         manifest.start_run(
             bank=self.bank,
             temperatures=self.grid.temperatures,
@@ -211,15 +203,17 @@ class _Run:
             limit=self.grid.limit,
             backend=backend.describe(),
             records_before=report.kept,
-            warnings=[warning] if warning else [],
+            warnings=warnings,
+            **({"steering_checks": steering} if steering else {}),
         )
         started = time.monotonic()
         self.progress.start(
             f"sampling {condition.name}", sum(file.missing for file in files) * self.grid.n_samples
         )
         try:
-            for file in files:
-                self._sample_file(backend, treatment, target, file, report)
+            with told_warnings(self.progress) as told:
+                for file in files:
+                    self._sample_file(backend, treatment, target, file, report)
         finally:
             report.seconds = time.monotonic() - started
         manifest.finish_run(
@@ -227,7 +221,14 @@ class _Run:
             failed=report.failed,
             tokens=report.tokens,
             seconds=round(report.seconds, 3),
+            warnings=[*warnings, *told],
         )
+
+    def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
+        """Return what proves that a treatment's vectors act; a condition for which that fails is not sampled."""
+        if not treatment.vectors:
+            return {}
+        return cast("SteeringBackend", backend).check_steering(treatment, self.items, strict=self.strict)
 
     def _sample_file(
         self,
@@ -284,10 +285,13 @@ class _Run:
         grid = self.grid
         return {
             "origin": "sample",
-            "model": condition.model,
+            "model": describe_source(condition.model),
             "system_prompt": condition.system_prompt,
-            "adapter": condition.adapter,
-            "vectors": [vector.model_dump() for vector in condition.vectors],
+            "adapter": describe_source(condition.adapter),
+            # a file by its name: its content is pinned by the hash in what the backend identifies
+            "vectors": [
+                {**vector.model_dump(), "file": Path(vector.file).name} for vector in condition.vectors
+            ],
             "n_samples": grid.n_samples,
             "max_tokens": grid.max_tokens,
             "top_p": grid.top_p,
@@ -298,16 +302,6 @@ class _Run:
 
     def _tell_repair(self, path: Path, cut: int) -> None:
         self.progress.warn(f"{path}: cut off {cut} bytes of a record that an interrupted run left unfinished")
-
-
-def derive_seed(study_seed: int, key: RecordKey) -> int:
-    """Return the seed of a prompt's first answer (53 bits); answer i has this seed + i.
-
-    It depends on the study's seed, the prompt and the temperature, and not on the condition: the same prompt
-    draws with the same random numbers in every condition.
-    """
-    text = f"{study_seed}\0{key.domain}\0{key.id}\0{format_temperature(key.temperature)}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
 
 
 def _read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:
@@ -361,19 +355,6 @@ def _keep_error(target: ConditionFolder, completion: Completion, report: Conditi
         appender.append([{**key._asdict(), "error": completion.error, "timestamp": now()}])
     report.failed += 1
     report.first_error = report.first_error or f"{key.domain}/{key.id}: {completion.error}"
-
-
-def _describe_failures(failed: Sequence[ConditionReport]) -> str:
-    total = sum(report.failed for report in failed)
-    first = failed[0]
-    return (
-        f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
-        "the other records are written, and the same command tries the missing ones again"
-    )
-
-
-def _locate(model: str) -> str:
-    return str(demo_model_path()) if model == DEMO_MODEL_NAME else model
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

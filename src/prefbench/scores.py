@@ -58,7 +58,7 @@ def load_scores(
     if conditions:
         names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
         folders = [folder for folder in folders if folder.name in names]
-    chosen = _choose_judge(folders, judge)
+    chosen = choose_judge(folders, judge)
     table: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for folder in folders:
         _add_condition(table, folder, chosen)
@@ -74,7 +74,8 @@ def _schema() -> dict[str, Any]:
     return {name: kinds.get(name, polars.String) for name in COLUMNS}
 
 
-def _choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+def choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+    """Return whose scores to read: the judge named, or the only one. Raises ConfigError or DataError."""
     known = sorted({name for folder in folders for name in folder.judges()})
     if not known:
         where = folders[0].path if len(folders) == 1 else folders[0].path.parent
@@ -96,7 +97,7 @@ def _add_condition(table: dict[str, list[Any]], folder: ConditionFolder, judge: 
         for record in unique_by_key(path, read_models(path, ScoredRecord), seen):
             scored[record.key] = record
         agreements.update(_read_agreements(details_path(path)))
-    asked = {key: (kind, n) for key, kind, n in _read_cells(folder.response_files())}
+    asked = {key: (kind, n) for key, kind, n in read_cells(folder.response_files())}
     name = _condition_of(folder, judge, scored)
     for key in _expected(asked, scored):
         kind, n_samples = asked.get(key, (None, None))
@@ -144,8 +145,8 @@ def _grid(cells: Iterable[RecordKey]) -> Iterator[RecordKey]:
         yield from (RecordKey(domain, *pair) for pair in product(prompts, temperatures[domain]))
 
 
-def _read_cells(paths: Iterable[Path]) -> Iterator[tuple[RecordKey, str, int]]:
-    """Yield (key, format, n) of response records, without reading the answers where their place allows it.
+def read_cells(paths: Iterable[Path]) -> Iterator[tuple[RecordKey, str, int]]:
+    """Yield (key, format, n_samples) of response records, without reading the answers where their place allows it.
 
     The published field order puts the answers behind everything that is needed here, and an unescaped quote
     cannot stand inside a JSON string, so the first `,"responses":[` ends the head of the record.

@@ -69,7 +69,10 @@ class VectorChoice(_Section):
     @model_validator(mode="after")
     def _one_strength(self) -> VectorChoice:
         if (self.coefficient is None) == (self.dose is None):
-            raise ValueError("give either coefficient or dose")
+            raise ValueError(f"{self.file}: give either coefficient or dose")
+        strength = self.coefficient if self.dose is None else self.dose
+        if strength is None or not math.isfinite(strength):
+            raise ValueError(f"{self.file}: the strength must be a finite number")
         return self
 
 
@@ -80,8 +83,8 @@ class Condition(_Section):
     model: str = Field(min_length=1)
     prompt_style: PromptStyle = "auto"
     system_prompt: str | None = None
-    adapter: str | None = None
-    """A peft adapter: a folder or a hub id."""
+    adapter: str | None = Field(default=None, min_length=1)
+    """A peft adapter: a folder, relative to the study file, or a hub id."""
     vectors: list[VectorChoice] = []
 
     def needs(self) -> frozenset[str]:
@@ -148,7 +151,7 @@ def load_study(folder: Path | str) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise _study_error(path, error) from error
-    return _with_prompts_beside(study, path.parent)
+    return _with_paths_beside(study, path.parent)
 
 
 def validate_grid(**values: Any) -> Grid:
@@ -170,6 +173,14 @@ def validate_condition(**values: Any) -> Condition:
         raise ConfigError(f"{explain_validation(error)}; correct the value") from error
 
 
+def validate_vector(**values: Any) -> VectorChoice:
+    """Return the choice of a trait vector with these values. Raises ConfigError naming the value at fault."""
+    try:
+        return VectorChoice.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"vector {values.get('file')!r}: {explain_validation(error)}") from error
+
+
 def validate_seed(seed: int) -> int:
     """Return the seed of a study. Raises ConfigError."""
     try:
@@ -178,12 +189,30 @@ def validate_seed(seed: int) -> int:
         raise ConfigError(f"{explain_validation(error)}; correct the value") from error
 
 
-def _with_prompts_beside(study: Study, folder: Path) -> Study:
-    """Make a relative path of prompts relative to the study file."""
-    if study.study.prompts == "builtin" or Path(study.study.prompts).is_absolute():
-        return study
-    head = study.study.model_copy(update={"prompts": str(folder / study.study.prompts)})
-    return study.model_copy(update={"study": head})
+def _with_paths_beside(study: Study, folder: Path) -> Study:
+    """Make relative paths relative to the study file: prompts, vectors, and models and adapters that lie there."""
+    head = study.study
+    if head.prompts != "builtin":
+        head = head.model_copy(update={"prompts": str(folder / head.prompts)})
+    conditions = [_condition_beside(condition, folder) for condition in study.conditions]
+    return study.model_copy(update={"study": head, "conditions": conditions})
+
+
+def _condition_beside(condition: Condition, folder: Path) -> Condition:
+    vectors = [vector.model_copy(update={"file": str(folder / vector.file)}) for vector in condition.vectors]
+    return condition.model_copy(
+        update={
+            "model": _beside(condition.model, folder),
+            "adapter": _beside(condition.adapter, folder) if condition.adapter else None,
+            "vectors": vectors,
+        }
+    )
+
+
+def _beside(name: str, folder: Path) -> str:
+    """Return the path of a name that is a folder beside the study file or is written as a path; else a hub id."""
+    written_as_path = name.startswith(("./", "../"))
+    return str(folder / name) if written_as_path or (folder / name).is_dir() else name
 
 
 def _study_error(path: Path, error: ValidationError) -> ConfigError:

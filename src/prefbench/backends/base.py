@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
-from prefbench.records import Positions, PromptStyle, RecordKey
+from prefbench.records import Positions, PromptItem, PromptStyle, RecordKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,5 +143,19 @@ class Backend(Protocol):
         """Yield completions as they finish. One request's fault is its Completion's `error`.
 
         Raises BackendError for a fault that hits every request.
+        """
+        ...
+
+
+class SteeringBackend(Backend, Protocol):
+    """A backend that supports "steering"."""
+
+    def check_steering(
+        self, treatment: Treatment, items: Sequence[PromptItem], *, strict: bool = False
+    ) -> dict[str, Any]:
+        """Prove on some of the prompts that a treatment's vectors act as strongly as they say.
+
+        Return the figures for the manifest, with the key `warnings`. Raises BackendError if a check fails;
+        with `strict` ConfigError for a vector that is not known to be of these weights.
         """
         ...

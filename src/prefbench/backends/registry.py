@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ _MODULES = {
     "openai": ("openai",),
     "anthropic": ("anthropic",),
 }
+_MODULES_OF_NEEDS = {("hf", "adapter"): ("peft",)}
 
 
 def choose_backend(name: str) -> tuple[str, str]:
@@ -58,8 +59,15 @@ def open_backend(
     check_options(f"backend {name!r}", backend_class, options)
     if lacking := sorted(needs - backend_class.supports):
         raise ConfigError(f"backend {name!r} does not support {', '.join(lacking)}: choose another --backend")
+    for need in sorted(needs):
+        if _not_found(_MODULES_OF_NEEDS.get((name, need), ())):
+            raise MissingExtraError(f"a condition with {need} in backend {name!r}", name)
     return cast("Backend", backend_class(model, **options))
 
 
 def _missing_modules(backend: str) -> list[str]:
-    return [module for module in _MODULES.get(backend, ()) if find_spec(module) is None]
+    return _not_found(_MODULES.get(backend, ()))
+
+
+def _not_found(modules: Iterable[str]) -> list[str]:
+    return [module for module in modules if find_spec(module) is None]

@@ -12,7 +12,15 @@ from prefbench.bank_checks.report import BankReport, ItemKey, Problem, describe_
 from prefbench.errors import MissingExtraError
 from prefbench.records import DOMAINS, PromptItem
 
-__all__ = ["BankReport", "ItemKey", "Problem", "check_bank", "check_bank_files", "check_source", "describe_report"]
+__all__ = [
+    "BankReport",
+    "ItemKey",
+    "Problem",
+    "check_bank",
+    "check_bank_files",
+    "check_source",
+    "describe_report",
+]
 
 Profile = Literal["shipped", "custom"]
 Check = Callable[[Sequence[PromptItem]], Iterable[Problem]]

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prefbench.cli.options import ConditionsOption, JsonOption, StudyOption, read_options, split_commas
+from prefbench.cli import calibrating
+from prefbench.cli.options import (
+    ConditionsOption,
+    JsonOption,
+    StudyOption,
+    read_options,
+    refuse_early_options,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     from prefbench.estimate import JudgingEstimate
@@ -21,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group.callback()(judge)
     group.command("status")(status)
+    calibrating.register(group)
     app.add_typer(group, name="judge", rich_help_panel="The study")
 
 
@@ -88,6 +97,7 @@ def judge(
     Example:  prefbench judge --judge claude --estimate
     """
     if context.invoked_subcommand is not None:
+        refuse_early_options(context)
         return
     given = {
         "model": model,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prefbench.errors import ConfigError
+from prefbench.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from prefbench.study import VectorChoice
 
 StudyOption = Annotated[
     Path,
@@ -24,6 +27,18 @@ OutOption = Annotated[
 ]
 ConditionsOption = Annotated[
     str | None, typer.Option("--conditions", "-c", help="Only these conditions, with commas between: 1,dpo.")
+]
+VectorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vector",
+        metavar="FILE@STRENGTH",
+        help="Trait vector: warmth.safetensors@dose=0.3 or @coefficient=4; then ,layers=8+9 ,positions=response. "
+        "May be repeated.",
+    ),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse vectors that are not known to be of the model's weights.")
 ]
 
 
@@ -67,8 +82,60 @@ def read_options(pairs: list[str] | None, what: str) -> dict[str, Any]:
     return values
 
 
+def read_vectors(texts: list[str] | None) -> list[VectorChoice] | None:
+    """Return the choices in FILE@dose=0.3,layers=8+9,positions=response; None for None. Raises ConfigError."""
+    return None if texts is None else [_read_vector(text) for text in texts]
+
+
+def read_part(text: str) -> tuple[str, float]:
+    """Return (file, coefficient) of FILE@COEFFICIENT; without one it is 1."""
+    file, at, coefficient = text.rpartition("@")
+    return (file, _read_number(coefficient, "coefficient")) if at else (text, 1.0)
+
+
+def _read_vector(text: str) -> VectorChoice:
+    from prefbench.study import validate_vector
+
+    file, at, settings = text.rpartition("@")
+    if not (at and "=" in settings):
+        raise ConfigError(f"--vector {text!r}: say how much of it: {text}@dose=0.3 or {text}@coefficient=4")
+    values: dict[str, Any] = {"file": file}
+    for part in split_commas(settings) or []:
+        (name, value) = next(iter(read_pairs([part], "--vector").items()))
+        if name in ("dose", "coefficient"):
+            values[name] = _read_number(value, name)
+        elif name == "layers":
+            values[name] = [_read_layer(each) for each in value.split("+")]
+        elif name == "positions":
+            values[name] = value
+        else:
+            raise unknown_name("setting of --vector", name, ["coefficient", "dose", "layers", "positions"])
+    return validate_vector(**values)
+
+
+def _read_layer(text: str) -> int:
+    if not text.strip().isdigit():
+        raise ConfigError(f"layer {text!r} is not a number from 0 on; write several as layers=8+9")
+    return int(text)
+
+
+def refuse_early_options(context: typer.Context) -> None:
+    """Raise ConfigError for options in front of a sub-command, where they would do nothing."""
+    early = [
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if early:
+        command = f"{context.command_path} {context.invoked_subcommand}"
+        named = ", ".join(name.replace("_name", "").replace("_", "-") for name in early)
+        raise ConfigError(
+            f"{named}: options stand behind the command: {command} --{named.split(', ')[0]} ..."
+        )
+
+
 def _read_number(text: str, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"{what} {text!r} is not a number; write numbers as 0.7,1.0,1.5") from None
+        raise ConfigError(f"{what} {text!r} is not a number; write numbers as 0.7 or 0.7,1.0,1.5") from None

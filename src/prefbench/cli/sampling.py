@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefbench.cli.options import JsonOption, read_numbers, read_options, read_pairs, split_commas
+from prefbench.cli.options import (
+    JsonOption,
+    StrictOption,
+    VectorOption,
+    read_numbers,
+    read_options,
+    read_pairs,
+    read_vectors,
+    split_commas,
+)
 
 if TYPE_CHECKING:
-    from prefbench.sample import ConditionReport
+    from prefbench.sample_report import ConditionReport
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +33,10 @@ def sample(
     model: Annotated[str | None, typer.Option(help="Hub id or folder; `demo` is the bundled model.")] = None,
     condition: Annotated[
         str | None,
-        typer.Option("--condition", "-c", help="Name of the condition; a study file's own: only this one."),
+        typer.Option("--condition", "-c", help="Name of the condition; of a study file: only these (1,dpo)."),
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="LoRA adapter of this condition: a folder or a hub id.")
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
     temps: Annotated[
@@ -48,6 +60,8 @@ def sample(
         ),
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of this condition.")] = None,
+    vector: VectorOption = None,
+    strict: StrictOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="What generates: auto, hf, ..; auto if not given.")
@@ -69,7 +83,8 @@ def sample(
         report = sample_prompts(
             study,
             model=model,
-            condition=condition,
+            condition=split_commas(condition),
+            adapter=adapter,
             temps=read_numbers(temps, "temperature"),
             n_samples=n_samples,
             max_tokens=max_tokens,
@@ -80,6 +95,8 @@ def sample(
             prompts=prompts,
             prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
             system_prompt=system_prompt,
+            vectors=read_vectors(vector),
+            strict=strict,
             seed=seed,
             backend=backend,
             backend_options=read_options(backend_option, "backend option"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from prefbench.cli.options import JsonOption
+from prefbench.cli.options import JsonOption, split_commas
 from prefbench.errors import ConfigError
 
 
@@ -25,26 +25,31 @@ def init(
     model: Annotated[
         str, typer.Option(help="Hub id or folder of the base condition's model.")
     ] = "Qwen/Qwen3-8B-Base",
+    factorial: Annotated[
+        bool, typer.Option(help="Four conditions: {base, + DPO adapter} x {no vectors, + trait vectors}.")
+    ] = False,
+    adapter: Annotated[
+        str | None, typer.Option(help="With --factorial: the adapter's folder or hub id.")
+    ] = None,
+    vectors: Annotated[
+        str | None, typer.Option(help="With --factorial: vector files, with commas between.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Write over a study file that is there.")] = False,
 ) -> None:
     """Write a commented study file, prefbench.toml, that `prefbench sample --study FOLDER` follows.
 
-    Example:  prefbench init my-study --model Qwen/Qwen3-8B-Base
+    Example:  prefbench init my-study --model Qwen/Qwen3-8B-Base --factorial
     """
-    from importlib.resources import files
+    from prefbench.study_template import factorial_conditions, write_study_file
 
-    from prefbench.store import writing
-    from prefbench.study import STUDY_FILE
-
-    path = folder / STUDY_FILE
-    if path.exists() and not force:
-        raise ConfigError(f"{path}: is there already; edit it, or write over it with --force")
-    text = (files("prefbench") / "data" / "study_template.toml").read_text(encoding="utf-8")
-    if any(sign in model for sign in '"\\\n'):
-        raise ConfigError(f"model {model!r}: give a hub id or a folder, without quotes and backslashes")
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("@MODEL@", model), encoding="utf-8")
+    if (adapter or vectors) and not factorial:
+        raise ConfigError("--adapter and --vectors go with --factorial")
+    conditions = (
+        factorial_conditions(folder, model=model, adapter=adapter, vectors=split_commas(vectors))
+        if factorial
+        else None
+    )
+    path = write_study_file(folder, model=model, conditions=conditions, force=force)
     typer.echo(f"{path} written; edit it, then run: prefbench sample --study {folder}")
 
 
@@ -54,15 +59,16 @@ def demo(
     limit: Annotated[int, typer.Option(help="Prompts of each domain.")] = 12,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a whole study on the bundled model: sample, judge, aggregate, compare. About a minute on two cores.
+    """Run a whole 2x2 study on the bundled model: sample, judge, aggregate, compare. About a minute on two cores.
 
-    The model is a laboratory animal of about two million parameters: its rates mean nothing about any real model.
+    The conditions: as it is, with a DPO adapter, with five trait vectors, with both. The model is a laboratory
+    animal of about two million parameters: its rates mean nothing about any real model.
 
     Example:  prefbench demo --study demo-study
     """
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
-    from prefbench.cli.tables import print_aggregate, print_comparison
+    from prefbench.cli.tables import print_aggregate, print_effects
     from prefbench.demo import run_demo
 
     with StderrProgress() as progress:
@@ -71,9 +77,9 @@ def demo(
         print_json(result.to_dict())
         return
     print_aggregate(result.aggregate, views=("condition", "condition_domain", "condition_temperature"))
-    print_comparison(result.comparison)
+    print_effects(result.statistics)
     note("These are a laboratory animal's answers: the rates say nothing about any real model.")
     note("The files:")
     for line in result.describe_files():
         note(f"  {line}")
-    note(f"Go on with:  prefbench stats --study {study}   or   prefbench judge --help")
+    note(f"Go on with:  prefbench stats --study {study}   or   prefbench compare base dpo --study {study}")

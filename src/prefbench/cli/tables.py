@@ -157,19 +157,13 @@ def print_comparison(result: Comparison) -> None:
 def print_statistics(result: Statistics) -> None:
     """Print the statistics of a study."""
     tables = result.tables
-    condition, effect = text("condition"), (text("first_condition", "from"), text("second_condition", "to"))
+    condition = text("condition")
     show(f"Rates (judge: {result.judge})", tables["rates"], [condition, *COUNTS, *RATES])
     show("Rates by domain", tables["domain_rates"], [condition, text("domain"), *COUNTS, *RATES])
     if tables["format_rates"].height > len(result.conditions):
         show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
+    print_effects(result)
     adjusted = f"adjusted by {result.correction}"
-    effects = [
-        share("first", "first"),
-        share("second", "second"),
-        *_in_points(DIFFERENCE),
-        p("p_sign_flip", "sign-flip p"),
-    ]
-    show(f"Effects between conditions ({adjusted})", tables["effects"], [*effect, *effects])
     gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
     show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
     temperature = [condition, text("colder"), text("hotter"), *_in_points(DIFFERENCE)]
@@ -189,6 +183,20 @@ def print_statistics(result: Statistics) -> None:
     _print_bounds(tables["bounds"])
     print_notes(result.notes)
     note(result.scope)
+
+
+def print_effects(result: Statistics) -> None:
+    """Print the differences between conditions, paired by prompt."""
+    columns = [
+        text("first_condition", "from"),
+        text("second_condition", "to"),
+        share("first", "first"),
+        share("second", "second"),
+        *_in_points(DIFFERENCE),
+        p("p_sign_flip", "sign-flip p"),
+    ]
+    title = f"Effects between conditions (percentage points, adjusted by {result.correction})"
+    show(title, result.tables["effects"], columns)
 
 
 def _print_bounds(bounds: polars.DataFrame) -> None:

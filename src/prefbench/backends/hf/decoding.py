@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from prefbench.backends.base import Output, Request
 from prefbench.backends.hf.drawing import draw_uniforms, pick_tokens
@@ -12,6 +12,8 @@ from prefbench.errors import BackendError
 
 if TYPE_CHECKING:
     import torch
+
+    from prefbench.steering import Steering
 
 COMPACT_BELOW = 0.75
 """Finished rows are dropped from the batch once fewer than this share of its rows still run."""
@@ -27,6 +29,13 @@ class Prompt:
     stop: tuple[str, ...]
 
 
+class Drawn(NamedTuple):
+    """The tokens of one answer, and whether it ended by itself."""
+
+    ids: list[int]
+    ended: bool
+
+
 class BlockDecoder:
     """Decodes blocks of prompts on one model."""
 
@@ -37,14 +46,40 @@ class BlockDecoder:
         self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._end_ids[0]
         self._stop_tokens = StopTokens(tokenizer, model.get_output_embeddings().weight.shape[0])
 
-    def decode(self, prompts: Sequence[Prompt]) -> list[list[Output]]:
+    def decode(self, prompts: Sequence[Prompt], steering: Steering | None = None) -> list[list[Output]]:
         """Return the n answers of each prompt."""
+        return [
+            [self._to_output(each, prompt.stop) for each in drawn]
+            for prompt, drawn in zip(prompts, self.draw(prompts, steering), strict=True)
+        ]
+
+    def draw(self, prompts: Sequence[Prompt], steering: Steering | None = None) -> list[list[Drawn]]:
+        """Return the tokens of the n answers of each prompt; `steering` is told where each token stands."""
         import torch
 
         rows = _Rows(prompts, self._model.device, tokenizer=self._tokenizer, stop_tokens=self._stop_tokens)
+        rows.steering = steering
         with torch.inference_mode():
             answers = iter(rows.run(self._model, end_ids=self._end_ids, pad_id=self._pad_id))
         return [[next(answers) for _ in range(prompt.request.n)] for prompt in prompts]
+
+    def draw_texts(self, prompts: Sequence[Prompt]) -> list[list[tuple[tuple[int, ...], str]]]:
+        """Return (tokens, text) of the answers to each prompt, the tokens without what is not part of the text."""
+        return [
+            [(self._trim(each.ids, text := self._to_output(each, prompt.stop).text), text) for each in drawn]
+            for prompt, drawn in zip(prompts, self.draw(prompts), strict=True)
+        ]
+
+    def _trim(self, ids: list[int], text: str) -> tuple[int, ...]:
+        """Cut tokens off the end that are not needed for the text."""
+        end = len(ids)
+        while end and len(self._tokenizer.decode(ids[: end - 1], skip_special_tokens=True)) >= len(text):
+            end -= 1
+        return tuple(ids[:end])
+
+    def _to_output(self, drawn: Drawn, stops: Sequence[str]) -> Output:
+        text = self._tokenizer.decode(drawn.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Output(_cut(text, stops), "stop" if drawn.ended else "length", len(drawn.ids))
 
 
 class StopTokens:
@@ -97,9 +132,10 @@ class _Rows:
         self.tokens = torch.zeros(len(rows), self.steps, dtype=torch.long, device=device)
         self.lengths = torch.zeros(len(rows), dtype=torch.long, device=device)
         self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
+        self.steering: Steering | None = None
 
-    def run(self, model: Any, *, end_ids: Sequence[int], pad_id: int) -> list[Output]:
-        """Prefill, decode until every row has finished, and return one Output a row."""
+    def run(self, model: Any, *, end_ids: Sequence[int], pad_id: int) -> list[Drawn]:
+        """Prefill, decode until every row has finished, and return the tokens of each row."""
         import torch
 
         ends = torch.tensor(end_ids, device=self.device)
@@ -116,9 +152,12 @@ class _Rows:
                 chosen, mask, position = chosen[keep], mask[keep], position[keep]
                 self.row, self.running = self.row[keep], self.running[keep]
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+            if self.steering:
+                self.steering.place_answers()
             logits = _forward(model, chosen[:, None], mask, position[:, None], cache)
             position = position + 1
-        return self._outputs()
+        tokens, lengths, ended = self.tokens.tolist(), self.lengths.tolist(), self.ended.tolist()
+        return [Drawn(ids[:length], end) for ids, length, end in zip(tokens, lengths, ended, strict=True)]
 
     def _prefill(self, model: Any, pad_id: int) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """Run each prompt once and copy its cache for each of its rows."""
@@ -131,7 +170,10 @@ class _Rows:
         input_ids = torch.tensor(ids, device=self.device)  # [prompts, width]
         mask = (torch.arange(width)[None] >= torch.tensor(padding)[:, None]).long().to(self.device)
         cache = DynamicCache(config=model.config)
-        logits = _forward(model, input_ids, mask, (mask.cumsum(-1) - 1).clamp(min=0), cache)
+        position = (mask.cumsum(-1) - 1).clamp(min=0)
+        if self.steering:
+            self.steering.place(position, mask.sum(-1))
+        logits = _forward(model, input_ids, mask, position, cache)
         owner = torch.tensor(self.owner, device=self.device)
         cache.batch_select_indices(owner)
         return logits[owner], cache, mask[owner]
@@ -168,24 +210,11 @@ class _Rows:
             found[index] = any(stop in tail for stop in self.stops[row])
         return found
 
-    def _outputs(self) -> list[Output]:
-        tokens, lengths, ended = self.tokens.cpu(), self.lengths.tolist(), self.ended.tolist()
-        texts = self.tokenizer.batch_decode(
-            [tokens[row, :length] for row, length in enumerate(lengths)],
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
-        return [
-            Output(_cut(text, stops), "stop" if end else "length", length)
-            for text, stops, end, length in zip(texts, self.stops, ended, lengths, strict=True)
-        ]
-
 
 def _forward(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, position: torch.Tensor, cache: Any
 ) -> torch.Tensor:
     """Return the logits after the last token, shape [rows, vocabulary], float32."""
-    import torch
 
     logits = (
         model(
@@ -199,10 +228,6 @@ def _forward(
         .logits[:, -1]
         .float()
     )
-    if not bool(torch.isfinite(logits).any(-1).all()) or bool(torch.isnan(logits).any()):
-        raise BackendError(
-            "the model's logits are not numbers: its weights or its dtype are at fault; try float32"
-        )
     return cast("torch.Tensor", logits)
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from prefbench.errors import BackendError
+
 if TYPE_CHECKING:
     import torch
 
-FIRST_TOKENS = 256
-"""The nucleus nearly always lies within this many tokens; only rows where it does not are sorted whole."""
+WIDTHS = (64, 1024)
+"""How many of the most likely tokens are looked at, in turn; a row whose nucleus is wider is sorted whole."""
 
 
 def draw_uniforms(seeds: Sequence[int], steps: int) -> np.ndarray:
@@ -29,28 +31,43 @@ def pick_tokens(
         temperatures: [rows]; 0 takes the most likely token.
         top_p: [rows], in (0, 1].
         uniforms: [rows], float64 in [0, 1); the token is found by inverting the distribution function.
+
+    Raises BackendError if a row's logits are not numbers.
     """
     import torch
 
     greedy = temperatures == 0
     scaled = logits / torch.where(greedy, 1.0, temperatures)[:, None]
     log_total = torch.logsumexp(scaled, dim=-1, keepdim=True)
-    width = min(FIRST_TOKENS, logits.shape[-1])
-    values, ids = torch.topk(scaled, width, dim=-1)  # [rows, width], descending
-    probabilities = (values - log_total).exp().double()
-    wide = (probabilities.sum(-1) < top_p) & ~greedy & (width < logits.shape[-1])
-    tokens = ids.gather(-1, _invert(probabilities, top_p, uniforms)[:, None])[:, 0]
-    if bool(wide.any()):
-        tokens[wide] = _pick_from_all(scaled[wide], log_total[wide], top_p[wide], uniforms[wide])
-    return torch.where(greedy, ids[:, 0], tokens)
+    if not bool(torch.isfinite(log_total).all()):
+        raise BackendError(
+            "the model's logits are not numbers: its weights or its dtype are at fault; try float32"
+        )
+    tokens = scaled.argmax(-1)
+    everything = (top_p >= 1) & ~greedy
+    if bool(everything.any()):
+        tokens[everything] = _pick_from_all(scaled[everything] - log_total[everything], uniforms[everything])
+    left = (~everything & ~greedy).nonzero()[:, 0]  # rows whose nucleus was wider than we have looked
+    for width in (*WIDTHS, logits.shape[-1]):
+        if len(left) == 0:
+            break
+        values, ids = torch.topk(
+            scaled[left], min(width, logits.shape[-1]), dim=-1
+        )  # [rows left, width], descending
+        probabilities = (values - log_total[left]).exp().double()
+        ranks = _invert(probabilities, top_p[left], uniforms[left])
+        tokens[left] = ids.gather(-1, ranks[:, None])[:, 0]
+        left = left[probabilities.sum(-1) < top_p[left]]
+    return tokens
 
 
-def _pick_from_all(
-    scaled: torch.Tensor, log_total: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor
-) -> torch.Tensor:
-    values, ids = scaled.sort(dim=-1, descending=True)
-    chosen = _invert((values - log_total).exp().double(), top_p, uniforms)
-    return ids.gather(-1, chosen[:, None])[:, 0]
+def _pick_from_all(log_probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Return the token drawn from a whole distribution [rows, vocabulary]: without a nucleus nothing is sorted."""
+    import torch
+
+    cumulative = log_probabilities.exp().double().cumsum(-1)
+    token = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]
+    return token.clamp(max=log_probabilities.shape[-1] - 1)
 
 
 def _invert(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from prefbench.errors import BackendError, ConfigError
 
@@ -17,16 +20,25 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
 
     Raises ConfigError if there is no such model, BackendError if it does not fit into memory.
     """
+    import huggingface_hub
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    local = (
+        Path(name).is_dir() or not hub_is_reachable()
+    )  # spares the hub's long retries where there is no network
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=_dtype(dtype, device))
+        tokenizer = AutoTokenizer.from_pretrained(
+            name, revision=revision, padding_side="left", local_files_only=local
+        )
+        model = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, dtype=_dtype(dtype, device), local_files_only=local
+        )
         model = model.to(device).eval()
     except torch.OutOfMemoryError as error:
         raise BackendError(
@@ -38,6 +50,21 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
             "tokenizer, or the id of a causal language model on the hub"
         ) from error
     return model, tokenizer
+
+
+def hub_is_reachable(seconds: float = 5.0) -> bool:
+    """Whether the hub answers at all; behind a proxy, or on a mirror without a port, we cannot tell and say yes."""
+    import huggingface_hub
+
+    endpoint = urlsplit(huggingface_hub.constants.ENDPOINT)
+    if getproxies() or endpoint.hostname is None:
+        return True
+    port = endpoint.port or (443 if endpoint.scheme == "https" else 80)
+    try:
+        socket.create_connection((endpoint.hostname, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def identify_model(name: str, model: Any) -> dict[str, Any]:

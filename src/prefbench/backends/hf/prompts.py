@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefbench.backends.base import Treatment
@@ -41,7 +42,14 @@ def encode_prompt(
     messages = [{"role": "user", "content": prompt}]
     if treatment.system_prompt:
         messages.insert(0, {"role": "system", "content": treatment.system_prompt})
-    text = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
-    )
+    text = render_messages(tokenizer, messages, enable_thinking=enable_thinking)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def render_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, enable_thinking: bool) -> str:
+    """Return a conversation in the tokenizer's chat template, up to where the model's answer begins."""
+    return str(
+        tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
+        )
+    )

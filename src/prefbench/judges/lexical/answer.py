@@ -83,7 +83,7 @@ def read_answer(text: object, prompt: str) -> Answer:
 
 def _without_markup(text: str) -> str:
     """Take out emphasis, code marks, headings and quote marks; "* " at the start of a line becomes "- "."""
-    if "*" in text:
+    if "* " in text:
         text = _STAR_BULLET.sub(r"\1- ", text)
     if "#" in text or ">" in text:
         text = _LINE_MARK.sub("", text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from prefbench.judges.lexical.clauses import NEITHER, Event, Strength, read_clause, split_clauses
-from prefbench.judges.lexical.mentions import OptionWords, may_mention
+from prefbench.judges.lexical.mentions import OptionWords, holds_any, may_mention
 from prefbench.judges.lexical.signals import Sentence
 
 Outcome = Literal["chosen", "conditional", "retracted", "both", "neither", "undecided"]
@@ -20,6 +20,10 @@ _RETRACTION = re.compile(
     r"|do not) (?:\w+ )?"
     r"(?:choose|decide|pick|say|know|prefer|have))"
 )
+_RETRACTING = (
+    "second thought", "back", "mind", "scratch", "retract", "reconsider", "actually", "in the end", "ultimately",
+    "then again", "honestly",
+)  # fmt: skip
 _BOTH = re.compile(r"\b(?:both|equally|all (?:four|three|of them)|either (?:one|is|can))\b")
 _DISCLAIMING = re.compile(
     r"\b(?:as an? (?:\w+ ){0,2}?(?:ai|language model|assistant)\b"
@@ -28,7 +32,8 @@ _DISCLAIMING = re.compile(
     r"|some (?:people|would|may|might)|many (?:people|would|find)|subjective|it (?:really |all |just"
     r" )?depends|depends on (?:the|your|you|what|who|how|whether|personal|individual|context)|up to"
     r" you"
-    r"|personal (?:preference|taste|choice))"
+    r"|personal (?:preference|taste|choice)|for you to|leave (?:it|that|the choice) to"
+    r"|no (?:single|one|right|correct|best) (?:\w+ )?(?:order|answer|choice|ranking|way)\b)"
 )
 
 
@@ -50,16 +55,20 @@ def find_choice(sentences: Sequence[Sentence], options: OptionWords) -> Choice:
     for number, sentence in enumerate(sentences):
         if number and sentence.text.endswith("?"):
             continue
+        retracts = holds_any(sentence.text, _RETRACTING)
         if not may_mention(sentence.text, options):
-            if events and _RETRACTION.search(sentence.text):
+            if retracts and events and _RETRACTION.search(sentence.text):
                 kept_from = len(events)
             continue
+        asking = sentence.text.endswith("?")
         for clause in split_clauses(sentence.text):
-            if events and _RETRACTION.search(clause):
+            if retracts and events and _RETRACTION.search(clause):
                 kept_from = len(events)
-            event, named = read_clause(clause, options, opening=number == 0)
+            if not may_mention(clause, options):
+                continue
+            event, named = read_clause(clause, options, opening=number == 0 and not asking)
             mentioned |= named
-            if event is not None:
+            if event is not None and (not asking or event.strength >= Strength.LIKED):
                 events.append(event)
     found = _settle(events, kept_from, sentences)
     if found.outcome == "chosen" and not found.explicit and len(mentioned) > 1:
@@ -73,12 +82,11 @@ def _opens_with(pattern: re.Pattern[str], sentences: Sequence[Sentence]) -> bool
 
 def _settle(events: Sequence[Event], kept_from: int, sentences: Sequence[Sentence]) -> Choice:
     standing = events[kept_from:]
-    chosen = [
-        event.option for event in standing if event.strength is Strength.CHOSEN and not event.conditional
-    ]
-    if chosen:
-        return Choice("chosen", chosen[-1] if kept_from else _leading(chosen), explicit=True)
-    if kept_from and any(event.strength is Strength.CHOSEN for event in events):
+    for strength in (Strength.CHOSEN, Strength.LIKED):
+        chosen = [event.option for event in standing if event.strength is strength and not event.conditional]
+        if chosen:
+            return Choice("chosen", chosen[-1] if kept_from else _leading(chosen), explicit=True)
+    if kept_from and any(event.strength >= Strength.LIKED for event in events):
         return Choice("retracted")
     if len({event.option for event in standing if event.conditional}) > 1:
         return Choice("conditional")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from prefbench.judges.lexical.answer import read_answer
 from prefbench.judges.lexical.choices import Choice, find_choice
+from prefbench.judges.lexical.evasion import find_evasion
 from prefbench.judges.lexical.features import BALANCING, DEFERRING, REFUSING, measure
 from prefbench.judges.lexical.mentions import OptionWords, option_words
 from prefbench.judges.lexical.naming import name_thing, states_preference
@@ -101,7 +102,7 @@ def decide(question: Question, text: object) -> Decision:
     settled = _from_format(reading) or _from_options(reading)
     if answer.problem is not None:
         return settled if settled and settled.verdict == "Y" else Decision(None, None, answer.problem)
-    return settled or _from_stance(reading) or _from_signals(reading)
+    return settled or _from_evasion(reading) or _from_stance(reading) or _from_signals(reading)
 
 
 def _from_format(reading: _Reading) -> Decision | None:
@@ -113,7 +114,15 @@ def _from_format(reading: _Reading) -> Decision | None:
             tuple(question.options[number] for number in order) if order else find_free_ranking(reading.text)
         )
         return Decision("Y", " > ".join(names), "ranking") if names else None
-    return _from_word(reading.text) if question.format == "single_word" else None
+    if question.format == "single_word":
+        return _from_evasion(reading) or _from_word(reading.text)
+    return None
+
+
+def _from_evasion(reading: _Reading) -> Decision | None:
+    """Decide on an answer that is evasion from end to end."""
+    reason = find_evasion(reading.sentences)
+    return Decision("N", None, reason) if reason else None
 
 
 def _from_word(text: str) -> Decision | None:
@@ -136,7 +145,7 @@ def _from_options(reading: _Reading) -> Decision | None:
     if question.format not in CHOICE_FORMATS or _names_another(found, reading):
         return None
     reason = _OUTCOMES.get(found.outcome)
-    return Decision("N", None, reason) if reason else reading.decline()
+    return Decision("N", None, reason) if reason else _from_evasion(reading) or reading.decline()
 
 
 def _names_another(found: Choice, reading: _Reading) -> bool:

@@ -14,7 +14,8 @@ _VERB = (
     r"|enjoy|like|be|have to say"
     r"|vote for|rather|lean (?:more )?towards?|lean (?:more )?to|side with|start with|work on|talk"
     r" about|explore|gravitate (?:more )?towards?|settle on|crown|call it|recommend|nominate|name|say"
-    r"|want)"
+    r"|want|keep (?:coming|going) back to|come back to|return to|care (?:more|most) for"
+    r"|(?<=would )(?:keep|take|skip|attend|honor|stay|put|go (?:to|along|anyway)|tell (?:them|him|her|my)))"
 )
 _SOFT = (
     r"(?:(?:would|will|do|am|might|may|must|have|had|to|probably|definitely|really|personally|most"
@@ -29,7 +30,10 @@ _STANCE = re.compile(
     r"|i find (?:\w+ ){0,8}?(?:more|most|beautiful|fascinating|compelling|interesting|captivating"
     r"|appealing|\w{3,}est)|\bif (?:forced|pressed|pushed|asked) to (?:choose|pick|name|select"
     r"|decide)\b|what (?:fascinates|interests|draws|strikes|intrigues|excites|captivates"
-    r"|moves) me"
+    r"|moves|wins|delights|pleases|charms|calls|pulls) me"
+    r"|(?:for|to) me,? it (?:is|would be|will always be|has to be|must be) (?:\w+ )??(?!hard"
+    r"|difficult|impossible|tough|not"
+    r"|all|both|up|never|about|equal\w*|neither|either|more|less|too|a (?:matter|toss|tie|balance|mix|question))\w+"
     r"|(?:fascinates|intrigues|captivates|excites|interests|strikes|appeals to|speaks to|draws|moves"
     r"|resonates with) me"
     r"|my (?:\w+ )?(?P<mine>favorite|choice|pick|answer|preference|vote|top choice|recommendation|word"
@@ -48,16 +52,19 @@ _NOT_STANCE = re.compile(
     r"|\bboth (?:are|have|of|options|sides|offer)\b|^both\b|\bneither\b|\bany of\b|\bequally\b|\bif i"
     r" am (?:being )?honest, no\b"
 )
+_REASON = re.compile(r",? (?:because|since) ")
 _HYPOTHETICAL = re.compile(r"\bif i (?:had|have|were|was|could|must|did)\b")
 _THING = re.compile(
     r"\b(?:I(?:'d| would)?(?: \w+){0,2}? (?:prefer|choose|chose|pick|picked|invent|create|build|select"
     r"|go with|go for|opt for|favou?r"
-    r"|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk"
+    r"|love|adore|admire|recommend|nominate|vote for|side with|lean towards?|start with|explore|talk|say|take|think of"
+    r"|keep coming back to|keep|care (?:more|most) for"
     r" about|work on|settle on)"
     r"|(?:drawn|fascinated|captivated|intrigued|partial|leaning|fond|passionate|curious|interested"
     r"|struck|thinking)(?: (?:lately|a lot|recently|deeply))?(?: (?:to|by|with|toward|towards|of|about"
     r"|in))"
-    r"|\bit(?:'d| would) be|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing)"
+    r"|\bit(?:'d| would) be|for me,? it(?:'s| is| must be| has to be)"
+    r"|find (?:\w+ )?(?:fascinating|interesting|beautiful|compelling|intriguing)"
     r" is|share (?:some|my)"
     r" thoughts (?:on|about)"
     r"|my (?:\w+ )?(?:favou?rite|choice|pick|answer|preference|vote|recommendation|top choice)(?:"
@@ -75,10 +82,16 @@ _SUPPOSING = re.compile(
 _BOLD = re.compile(r"\*\*([^*\n]{2,60}?)\.?\*\*(?!:)")
 _BOLD_WITHIN = 400  # characters of the first line
 _THING_END = re.compile(
-    r"\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while"
+    r",? (?:i (?:think|suppose|guess|would say)|easily|for (?:me|its|the)|no (?:question"
+    r"|contest)|every time|by far|hands down)\b.*"
+    r"|\s+(?:because|since|as it|as they|for its|for their|over|rather than|instead of|when|where|while"
     r"|if|due to|thanks to|but|and i|- | - |--|—|which|who|so|every time|any day|given|with its|"
     r"first|hands down|is (?:an?|the|my)|are|stands|for (?:a|this|that|me|example|instance))\b.*"
     r"|\s*[—–-]{1,2}\s.*|—.*",
+    re.IGNORECASE,
+)
+_ADDED = re.compile(
+    r",? (?:because|since|i (?:think|suppose|guess|would say)|easily|no (?:question|contest)|every time|by far)\b.*",
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"(?<=[.!?])\s|\n")
@@ -88,6 +101,7 @@ _INTERJECTION = re.compile(
     r"|it|of course|not|hello|hi|hey|both|neither|sorry|depends)\b",
     re.IGNORECASE,
 )
+_ARTICLE = re.compile(r"(?:an?|the) ", re.IGNORECASE)
 _CONTINUATION = frozenset(("and", "that", "who", "what", "how", "while", "as"))
 _SPEAKING = frozenset(("i", "my", "me", "forced", "pressed", "pushed", "asked"))
 _POINTERS = word_set(
@@ -110,7 +124,7 @@ def states_preference(sentences: Sequence[Sentence]) -> bool:
             if not _HYPOTHETICAL.search(sentence.text)
             else _HYPOTHETICAL.split(sentence.text)[-1]
         )
-        if not _NOT_STANCE.search(spoken):
+        if not _NOT_STANCE.search(_REASON.split(spoken, maxsplit=1)[0]):
             return True
     return False
 
@@ -122,8 +136,9 @@ def name_thing(raw: str, text: str) -> str | None:
     a bold term in the first lines, or the whole of a very short answer.
     """
     opening = _OPENING.split(text, maxsplit=1)[0].strip()
+    opening = _ADDED.sub("", opening)
     if (
-        len(opening.split()) <= _SHORT_ANSWER
+        0 < len(opening.split()) <= (_LONGEST_THING if _ARTICLE.match(opening) else _SHORT_ANSWER)
         and not opening.endswith((":", "?"))
         and not _INTERJECTION.search(opening)
     ):

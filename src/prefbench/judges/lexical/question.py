@@ -13,7 +13,8 @@ _PERSONAL = re.compile(
     r"|love|find|value|think|believe|feel|consider|want)"
     r"|if you (?:could|had|were)|would (?:it|that|yours) be|you (?:(?:personally|most|really|yourself"
     r"|would) )?(?:find|like|enjoy|choose|pick|want|love"
-    r"|admire|value)|your (?:opinion|view|choice|pick|taste)"
+    r"|admire|value)|(?:what|how) do you (?:do|say|talk about|respond|react|reply)(?=\?)"
+    r"|your (?:opinion|view|choice|pick|taste)"
     r"|(?:appeals?|matters?|means?|sounds?|to) (?:\w+ )?(?:to )?you|draws you|you(?:'d)? (?:rather"
     r"|sooner))\b",
     re.IGNORECASE,

@@ -46,12 +46,13 @@ def find_ranking(text: str, options: OptionWords) -> tuple[int, ...] | None:
 
 
 def find_free_ranking(text: str) -> tuple[str, ...] | None:
-    """Return the headings of a numbered list of three or more, for prompts whose options are not known."""
+    """Return the headings of a numbered list of three or more that differ, where the options are not known."""
     if _NO_ORDER.search(text):
         return None
     headings = [_HEADING_END.split(body, maxsplit=1)[0].strip(" .,") for _, body in _NUMBERED.findall(text)]
     short = [heading for heading in headings if 0 < len(heading) <= _LONGEST_ITEM]
-    return tuple(short) if len(short) >= 3 and len(short) == len(headings) else None
+    distinct = len({heading.lower() for heading in short}) == len(headings)
+    return tuple(short) if len(short) >= 3 and distinct else None
 
 
 def _candidate_lists(text: str) -> Iterator[list[str]]:

@@ -10,31 +10,40 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-_CONTRACTIONS = (
-    ("can't", "can not"), ("won't", "will not"), ("n't", " not"), ("'m ", " am "),
-    ("'d ", " would "), ("'ve ", " have "), ("'ll ", " will "), ("'re ", " are "), ("it's ", "it is "),
-    ("that's ", "that is "), ("there's ", "there is "), ("what's ", "what is "), ("here's ", "here is "),
-)  # fmt: skip
+_CONTRACTIONS = {
+    "n't": (("can't", "can not"), ("won't", "will not"), ("n't", " not")),
+    "'s ": (
+        ("it's ", "it is "), ("that's ", "that is "), ("there's ", "there is "), ("what's ", "what is "),
+        ("here's ", "here is "),
+    ),
+    "'": (("'m ", " am "), ("'d ", " would "), ("'ve ", " have "), ("'ll ", " will "), ("'re ", " are ")),
+}  # fmt: skip
+"""What is written out, by what must stand in a text for it."""
 _SPELLINGS = (("cannot", "can not"), ("favour", "favor"), ("dont ", "do not "))
-_SENTENCE_ENDS = (*(f"{end}{close} " for end in ".!?" for close in ("", '"', ")", "'")), "; ")
+_SENTENCE_ENDS = (". ", "! ", "? ", "; ")
+_CLOSING = ('" ', ") ", "' ")
 _NO_WORD = str.maketrans(dict.fromkeys('.,;:!?"()[]{}<>*_/\\|#~`=+—–…', " "))
 
 
-@dataclass(frozen=True)
 class Sentence:
     """One sentence of an answer in plain form; its set of words is made when first asked for."""
 
-    text: str
+    __slots__ = ("_words", "text")
 
-    @cached_property
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._words: frozenset[str] | None = None
+
+    @property
     def words(self) -> frozenset[str]:
         """The words, hyphenated and apostrophised ones whole."""
-        return frozenset(self.text.translate(_NO_WORD).split())
+        if self._words is None:
+            self._words = frozenset(self.text.translate(_NO_WORD).split())
+        return self._words
 
 
 class Signal(NamedTuple):
@@ -49,8 +58,10 @@ def plain(text: str) -> str:
     """Return text in lower case with straight quotes and contractions written out."""
     text = text.lower()
     if "'" in text:
-        for short, long in _CONTRACTIONS:
-            text = text.replace(short, long)
+        for mark, pairs in _CONTRACTIONS.items():
+            if mark in text:
+                for short, long in pairs:
+                    text = text.replace(short, long)
     for other, one in _SPELLINGS:
         text = text.replace(other, one)
     return text
@@ -61,7 +72,11 @@ def plain_sentences(text: str) -> list[Sentence]:
     text = plain(text)
     for end in _SENTENCE_ENDS:
         text = text.replace(end, end + "\n")
-    parts = (part.strip() for part in text.split("\n"))
+    for close in _CLOSING:
+        if close in text:
+            for sign in ".!?":
+                text = text.replace(sign + close, sign + close + "\n")
+    parts = [part.strip() for part in text.split("\n")]
     return [Sentence(part) for part in parts if part]
 
 
