@@ -309,9 +309,11 @@ def test_a_consumer_that_stops_early_stops_the_calls():
         for _ in range(5):
             next(stream)
         stream.close()
+        time.sleep(0.3)  # what had been sent arrives
         sent = len(server.provider.times)
-        time.sleep(0.2)
-        assert len(server.provider.times) <= sent + 1
+        assert sent < 1000
+        time.sleep(0.3)
+        assert len(server.provider.times) == sent
 
 
 def test_a_fault_of_the_requests_themselves_is_raised_as_it_is():
@@ -335,9 +337,11 @@ def test_it_works_inside_a_running_loop():
     with ProviderServer(Provider(answer=said, latency=0.01)) as server:
         assert len(asyncio.run(in_a_notebook(server))) == 1
         asyncio.run(left_early(server))
+        time.sleep(0.3)  # what had been sent arrives
         sent = len(server.provider.times)
-        time.sleep(0.2)
-        assert len(server.provider.times) <= sent + 1
+        assert sent < 1000
+        time.sleep(0.3)
+        assert len(server.provider.times) == sent
 
 
 # keys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import orjson
 from prefbench.calibration.gold import GoldRow
 from prefbench.errors import BackendError, ConfigError, DataError
 from prefbench.folders import ConditionFolder
-from prefbench.judges import Judge
+from prefbench.judges import Judge, Workplace
 from prefbench.progress import Progress
 from prefbench.records import RecordKey, Response, ResponseRecord, ScoredRecord, Verdict
 from prefbench.store import Appender, describe_key, iter_lines, locked, read_models, unique_by_key
@@ -109,14 +108,6 @@ def make_record(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a judge that loads something or spends money keeps its files."""
-
-    folder: Path
-    others: tuple[Path, ...] = ()
-
-
 class Asker:
     """Asks a judge about records and remembers the answers of judges that keep files: an answer is paid for once."""
 
@@ -177,7 +168,7 @@ class Asker:
 
 @contextmanager
 def _opened(judge: Any, folder: Path) -> Iterator[None]:
-    judge.open_in(Place(folder))
+    judge.open_in(Workplace(folder))
     try:
         yield
     finally:
