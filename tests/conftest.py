@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# No test can spend money: there is no key, the services' addresses are a closed port of this machine, so is the
+# proxy of every process that a test starts, and in this process only loopback can be connected to.
+NOWHERE = "http://127.0.0.1:9"
+for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+    os.environ[variable] = ""
+for variable in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ[variable] = NOWHERE
+    os.environ.pop(variable.lower(), None)
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+os.environ.pop("no_proxy", None)
+
+_connect = socket.socket.connect
+
+
+def _connect_on_loopback(self: socket.socket, address: object) -> None:
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+        raise OSError(f"tests connect to nothing but this machine, not to {address[0]}")
+    _connect(self, address)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+socket.socket.connect = _connect_on_loopback
 
 TEXT = [
     "Question: Which do you prefer, rain or sun?",

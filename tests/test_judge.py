@@ -199,11 +199,16 @@ def test_a_judgement_of_another_record_is_not_stored():
         Judgement(first.key, ("Y", "N"), (None,), ("", ""))
 
 
-def test_every_built_in_judge_opens_and_describes_itself():
-    for name in JUDGES:
-        judge = open_judge(name, options={})
-        assert judge.name == name
-        assert orjson.loads(orjson.dumps(judge.describe()))["name"] == name
+@pytest.mark.parametrize("name", sorted(JUDGES))
+def test_every_built_in_judge_opens_and_describes_itself(name, monkeypatch):
+    for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(variable)
+    sdk = {"claude": "anthropic", "anthropic": "anthropic", "openai": "openai"}.get(name, "sys")
+    pytest.importorskip(sdk, reason=f"needs the SDK: pip install 'prefbench[{sdk}]'")
+    needs_model = name in ("hf", "vllm")
+    judge = open_judge(name, options={"model": "some/model"} if needs_model else {})
+    assert judge.name == (f"{name}-model" if needs_model else name)
+    assert orjson.loads(orjson.dumps(judge.describe()))["name"] == judge.name
 
 
 def judge_command(study: Path) -> list[str]:

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from prefbench.errors import ConfigError, unknown_name
+from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import ConditionFolder, details_path, find_conditions, match_condition
-from prefbench.judges import Judge, Judgement, open_judge
-from prefbench.judges.content import choice_agreement, content_agreement
+from prefbench.judges import Judge, Judgement, WorkingJudge, Workplace, live_items, open_judge
 from prefbench.manifest import Manifest, now
+from prefbench.pending import Pending, check_domains
 from prefbench.progress import Progress, Silent
-from prefbench.records import SHORT_DOMAINS, RecordKey, ResponseRecord, ScoredRecord, format_temperature
-from prefbench.statistics import (
-    DEFAULT_THRESHOLDS,
-    ConsistencyDefinition,
-    LabelThresholds,
-    label_record,
-    record_consistency,
-)
-from prefbench.store import Appender, iter_lines, locked, read_models, unique_by_key, writing
-from prefbench.study import DEFAULT_STUDY, load_study
+from prefbench.records import RecordKey, ResponseRecord
+from prefbench.scoring import DEFAULT_RULE, ScoringRule, make_details, make_score
+from prefbench.store import Appender, locked, writing
+from prefbench.study import DEFAULT_STUDY, Study, load_study
 
-ALL_DOMAINS = "all"
+__all__ = ["JudgeReport", "ScoringRule", "choose_judge", "judge_responses", "make_details", "make_score"]
+
+CURE = "give the same settings, another name (--name), or --rejudge to set these scores aside and judge anew"
 
 
 @dataclass(slots=True)
@@ -44,6 +38,16 @@ class JudgeReport:
     unreadable: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     """Response records in domains that were not asked for, by domain."""
+    failed: int = 0
+    """Records that the judge could not be asked about; the same command tries them again."""
+    first_error: str | None = None
+    in_flight: int = 0
+    """Items that a provider still works on."""
+    budget_reached: bool = False
+    calls: int = 0
+    tokens: int = 0
+    dollars: float | None = None
+    """What this run spent here; None where no money is spent or no price is known."""
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,22 +55,7 @@ class JudgeReport:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-@dataclass(frozen=True, slots=True)
-class ScoringRule:
-    """How counts become the label and the consistency of a scored record."""
-
-    consistency: ConsistencyDefinition = "max_share"
-    thresholds: LabelThresholds = DEFAULT_THRESHOLDS
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the rule as the manifest names it."""
-        return {"consistency": self.consistency, "label_thresholds": self.thresholds.to_dict()}
-
-
-DEFAULT_RULE = ScoringRule()
-
-
-def judge_responses(
+def judge_responses(  # noqa: PLR0913 - the words of `prefbench judge`
     study: str | Path = DEFAULT_STUDY,
     *,
     judge: str | None = None,
@@ -74,6 +63,7 @@ def judge_responses(
     conditions: Sequence[str] | None = None,
     domains: Sequence[str] | None = None,
     rejudge: bool = False,
+    wait: bool = True,
     rule: ScoringRule = DEFAULT_RULE,
     progress: Progress | None = None,
 ) -> list[JudgeReport]:
@@ -81,24 +71,50 @@ def judge_responses(
 
     `study` is a study folder, one condition's folder or a downloaded release. The three short domains are
     left out, as in the published release, unless `domains` names them or is ["all"]. `rejudge` sets scores
-    of other settings of the same judge aside (into `scored/.replaced/`) and starts anew.
+    of other settings of the same judge aside (into `scored/.replaced/`) and starts anew. With a judge that works
+    in batches, `wait` stays until they are done; without it, what is finished is stored, the rest is submitted or
+    in flight, and a later call goes on.
 
     Raises ConfigError for an unknown judge, domain or condition and for scores made with other settings,
-    DataError for records that cannot be read or written.
+    DataError for records that cannot be read or written, BackendError if a judge's model failed for every record
+    or for some (after all others were judged).
     """
-    config = load_study(study)
-    chosen = open_judge(
-        config.judge.name if judge is None else judge,
-        options=(config.judge.options if judge in (None, config.judge.name) else {})
-        | dict(judge_options or {}),
-    )
-    folders = find_conditions(study)
-    if conditions:
-        names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
-        folders = [folder for folder in folders if folder.name in names]
-    _check_domains(domains, folders)
-    run = _Run(chosen, domains, rule, progress or Silent(), rejudge)
-    return [run.judge_condition(folder) for folder in folders]
+    chosen = choose_judge(load_study(study), judge, judge_options)
+    everything = find_conditions(study)
+    folders = choose_folders(everything, conditions)
+    check_domains(domains, folders)
+    places = [folder.judge_folder(chosen.name) for folder in everything]
+    run = _Run(chosen, domains, rule, progress or Silent(), places, wait)
+    if rejudge:
+        for folder in folders:
+            _set_aside(folder.judge_folder(chosen.name))
+    return run.judge_all(folders)
+
+
+def choose_judge(config: Study, name: str | None, options: Mapping[str, Any] | None) -> Judge:
+    """Open the judge that was asked for, else the study file's; its options hold where the names agree."""
+    configured = config.judge.options if name in (None, config.judge.name) else {}
+    return open_judge(name or config.judge.name, options=configured | dict(options or {}))
+
+
+def choose_folders(
+    folders: Sequence[ConditionFolder], conditions: Sequence[str] | None
+) -> list[ConditionFolder]:
+    """Return the conditions that were asked for, or all. Raises ConfigError with the nearest name."""
+    if not conditions:
+        return list(folders)
+    names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
+    return [folder for folder in folders if folder.name in names]
+
+
+@dataclass(slots=True)
+class _Cell:
+    """One condition while it is judged."""
+
+    folder: ConditionFolder
+    pending: Pending
+    manifest: Manifest
+    report: JudgeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,177 +125,169 @@ class _Run:
     domains: Sequence[str] | None
     rule: ScoringRule
     progress: Progress
-    rejudge: bool
+    places: Sequence[Path]
+    wait: bool
 
-    def judge_condition(self, folder: ConditionFolder) -> JudgeReport:
+    def judge_all(self, folders: Sequence[ConditionFolder]) -> list[JudgeReport]:
+        with ExitStack() as stack:
+            cells = [self._open_cell(folder, stack) for folder in folders]
+            open_cells = [cell for cell in cells if cell.pending.count]
+            for cell in open_cells:
+                self._begin(cell)
+            batch = isinstance(self.judge, WorkingJudge) and self.judge.batch
+            if batch and open_cells:
+                self.progress.start("judging in batches", sum(cell.pending.count for cell in open_cells))
+            while open_cells:
+                for cell in open_cells:
+                    self._judge_cell(cell, batch=batch)
+                open_cells = [cell for cell in open_cells if cell.pending.count]
+                if not (self.wait and any(cell.report.in_flight for cell in open_cells)):
+                    break
+                self._sleep()
+        if failed := [cell.report for cell in cells if cell.report.failed]:
+            raise BackendError(_describe_failures(failed))
+        return [cell.report for cell in cells]
+
+    def _open_cell(self, folder: ConditionFolder, stack: ExitStack) -> _Cell:
         target = folder.judge_folder(self.judge.name)
-        report = JudgeReport(folder.name, self.judge.name, target)
+        stack.enter_context(locked(target, "judge"))
         settings = {"judge": self.judge.describe(), **self.rule.to_dict()}
-        if self.rejudge:
-            _set_aside(target)
-        with locked(target, "judge"):
-            manifest = Manifest(target / "manifest.json", settings)
-            done = self._read_done(folder)
-            report.kept = len(done)
-            pending = self._count_pending(folder, done, report)
-            if pending:
-                manifest.start_run(records_before=report.kept, domains=list(self.domains or []))
-                started = time.monotonic()
-                self.progress.start(f"judging {folder.name}", pending)
-                for path in folder.response_files():
-                    self._judge_file(folder, path, done, report)
-                report.seconds = time.monotonic() - started
-                manifest.finish_run(
-                    records_written=report.written,
-                    unreadable_verdicts=report.unreadable,
-                    seconds=round(report.seconds, 3),
-                )
-        return report
+        manifest = Manifest(target / "manifest.json", settings, cure=CURE)
+        pending = Pending(folder, self.judge.name, self.domains)
+        pending.repair()
+        pending.read()
+        report = JudgeReport(folder.name, self.judge.name, target, kept=len(pending.done))
+        report.left_out = pending.left_out
+        return _Cell(folder, pending, manifest, report)
 
-    def _read_done(self, folder: ConditionFolder) -> set[RecordKey]:
-        done: set[RecordKey] = set()
-        for path in folder.scored_files(self.judge.name):
-            keys = {record.key for record in unique_by_key(path, read_models(path, ScoredRecord))}
-            _drop_details_without_score(details_path(path), keys)
-            done |= keys
-        return done
+    def _begin(self, cell: _Cell) -> None:
+        self._open_judge(cell)
+        if isinstance(self.judge, WorkingJudge):
+            cell.manifest.require({"judge_identity": self.judge.identify()})
+            self.judge.close()
+        cell.manifest.start_run(records_before=cell.report.kept, domains=list(self.domains or []))
 
-    def _count_pending(self, folder: ConditionFolder, done: set[RecordKey], report: JudgeReport) -> int:
-        left_out: Counter[str] = Counter()
-        pending = 0
-        for record in _read_records(folder.response_files()):
-            if not self._wants(record.domain):
-                left_out[record.domain] += 1
-            elif record.key not in done:
-                pending += 1
-        report.left_out = dict(left_out)
-        return pending
+    def _open_judge(self, cell: _Cell) -> None:
+        if isinstance(self.judge, WorkingJudge):
+            here = cell.report.folder
+            self.judge.open_in(Workplace(here, tuple(place for place in self.places if place != here)))
 
-    def _judge_file(
-        self, folder: ConditionFolder, path: Path, done: set[RecordKey], report: JudgeReport
-    ) -> None:
-        waiting: dict[RecordKey, ResponseRecord] = {}
-        judgements = self.judge.judge(self._hand_out(path, done, waiting))
-        writers: dict[Path, tuple[Appender, Appender]] = {}
+    def _judge_cell(self, cell: _Cell, *, batch: bool) -> None:
+        """Judge what is pending in one condition, as far as it goes now."""
+        started = time.monotonic()
+        if not batch:
+            self.progress.start(f"judging {cell.folder.name}", cell.pending.count)
+        self._open_judge(cell)
         try:
-            for judgement in judgements:
-                record = waiting.pop(judgement.key)
-                scored_path = folder.scored_path(self.judge.name, record.domain, record.temperature)
-                if scored_path not in writers:
-                    writers[scored_path] = (Appender(scored_path), Appender(details_path(scored_path)))
-                scored, details = writers[scored_path]
-                # the score is what counts as done, so the details come first
-                details.append([make_details(record, judgement)])
-                scored.append([make_score(record, judgement, condition=folder.name, rule=self.rule)])
-                report.written += 1
-                report.unreadable += judgement.verdicts.count(None)
-                self.progress.advance(1)
+            self._judge_records(cell)
         finally:
-            for pair in writers.values():
-                for writer in pair:
-                    writer.close()
+            cell.report.seconds += time.monotonic() - started
+            self._close(cell)
 
-    def _hand_out(
-        self, path: Path, done: set[RecordKey], waiting: dict[RecordKey, ResponseRecord]
-    ) -> Iterator[ResponseRecord]:
-        for record in _read_records([path]):
-            if self._wants(record.domain) and record.key not in done:
+    def _judge_records(self, cell: _Cell) -> None:
+        waiting: dict[RecordKey, ResponseRecord] = {}
+
+        def hand_out() -> Any:
+            for record in cell.pending.records():
                 waiting[record.key] = record
                 yield record
 
-    def _wants(self, domain: str) -> bool:
-        if not self.domains:
-            return domain not in SHORT_DOMAINS
-        return ALL_DOMAINS in self.domains or domain in self.domains
+        note = self.judge.note if isinstance(self.judge, WorkingJudge) else str
+        with _Writers(cell.folder, self.judge.name, self.rule) as writers:
+            for judgement in self.judge.judge(hand_out()):
+                record = waiting.pop(judgement.key)
+                cell.pending.count -= 1
+                if judgement.error is not None:
+                    cell.pending.done.add(record.key)  # for this run
+                    _keep_error(cell.report, judgement)
+                    continue
+                writers.write(record, judgement)
+                cell.pending.done.add(record.key)
+                cell.report.written += 1
+                cell.report.unreadable += judgement.verdicts.count(None)
+                self.progress.advance(1, note())
 
-
-def make_score(
-    record: ResponseRecord, judgement: Judgement, *, condition: str, rule: ScoringRule = DEFAULT_RULE
-) -> ScoredRecord:
-    """Return the scored record, in the published fields, for one judgement.
-
-    Raises ValueError if the judgement is not of this record.
-    """
-    if judgement.key != record.key or len(judgement.verdicts) != record.n_samples:
-        raise ValueError(
-            f"judgement of {judgement.key} with {len(judgement.verdicts)} verdicts for {record.key}"
+    def _close(self, cell: _Cell) -> None:
+        """Write down what came of it, whether it went well or not."""
+        report, facts = cell.report, dict[str, Any]()
+        if isinstance(self.judge, WorkingJudge):
+            facts = self.judge.report()
+            self.judge.close()
+            report.in_flight = facts["in_flight"]
+            report.budget_reached = facts["budget_reached"]
+            report.calls += facts["calls"]
+            report.tokens += facts["input_tokens"] + facts["output_tokens"]
+            if facts["dollars"] is not None:
+                report.dollars = (report.dollars or 0.0) + facts["dollars"]
+        cell.manifest.finish_run(
+            records_written=report.written,
+            unreadable_verdicts=report.unreadable,
+            failed=report.failed,
+            seconds=round(report.seconds, 3),
+            **({"judging": facts | {"calls": report.calls, "dollars": report.dollars}} if facts else {}),
         )
-    yes, no = judgement.verdicts.count("Y"), judgement.verdicts.count("N")
-    return ScoredRecord(
-        id=record.id,
-        domain=record.domain,
-        prompt=record.prompt,
-        condition=condition,
-        temperature=format_temperature(record.temperature),
-        preference_count=yes,
-        no_preference_count=no,
-        consistency=record_consistency(yes, no, rule.consistency),
-        label=label_record(yes, no, rule.thresholds),
-        preference_summary=judgement.summary,
-        raw_judgments=list(judgement.verdicts),
+
+    def _sleep(self) -> None:
+        if isinstance(self.judge, WorkingJudge):
+            time.sleep(self.judge.poll_seconds)
+
+
+class _Writers:
+    """The score and detail files of one condition, opened when they are first needed."""
+
+    def __init__(self, folder: ConditionFolder, judge: str, rule: ScoringRule) -> None:
+        self._folder = folder
+        self._judge = judge
+        self._rule = rule
+        self._open: dict[tuple[str, float], tuple[Appender, Appender]] = {}
+
+    def write(self, record: ResponseRecord, judgement: Judgement) -> None:
+        """Write one judgement; the score is what counts as done, so the details come first."""
+        name = (record.domain, record.temperature)
+        if name not in self._open:
+            path = self._folder.scored_path(self._judge, *name)
+            self._open[name] = (Appender(path), Appender(details_path(path)))
+        scored, details = self._open[name]
+        details.append([make_details(record, judgement)])
+        scored.append([make_score(record, judgement, condition=self._folder.name, rule=self._rule)])
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ExitStack() as stack:
+            for pair in self._open.values():
+                for writer in pair:
+                    stack.callback(writer.close)
+
+
+def _keep_error(report: JudgeReport, judgement: Judgement) -> None:
+    """Put a record that could not be judged on record: it stays missing, and the next run tries it again."""
+    key = judgement.key
+    with Appender(report.folder / "errors.jsonl") as appender:
+        appender.append([{**key._asdict(), "error": judgement.error, "timestamp": now()}])
+    report.failed += 1
+    report.first_error = report.first_error or f"{key.domain}/{key.id}: {judgement.error}"
+
+
+def _describe_failures(failed: Sequence[JudgeReport]) -> str:
+    total = sum(report.failed for report in failed)
+    return (
+        f"{total} records could not be judged (first: {failed[0].first_error}); all are in "
+        f"{failed[0].folder / 'errors.jsonl'}; the others are written, and the same command tries the "
+        "missing ones again"
     )
-
-
-def make_details(record: ResponseRecord, judgement: Judgement) -> dict[str, Any]:
-    """Return the sidecar line for one judgement: choices, reasons, and how far the answers agree in content."""
-    texts = [response.text for response in record.responses]
-    return {
-        "id": record.id,
-        "domain": record.domain,
-        "temperature": format_temperature(record.temperature),
-        "choices": list(judgement.choices),
-        "reasons": list(judgement.reasons),
-        "choice_agreement": choice_agreement(
-            [
-                choice
-                for choice, verdict in zip(judgement.choices, judgement.verdicts, strict=True)
-                if verdict == "Y"
-            ]
-        ),
-        "content_agreement": content_agreement(texts, judgement.choices),
-        "details": judgement.details,
-    }
-
-
-def _read_records(paths: Iterable[Path]) -> Iterator[ResponseRecord]:
-    seen: dict[RecordKey, str] = {}
-    for path in paths:
-        yield from unique_by_key(path, read_models(path, ResponseRecord), seen)
-
-
-def _drop_details_without_score(path: Path, scored: set[RecordKey]) -> None:
-    """Remove details that a killed run wrote just before the score itself."""
-    if not path.exists():
-        return
-    lines = [line for _, line in iter_lines(path)]
-    kept = {}
-    for line in lines:
-        content = orjson.loads(line)
-        key = RecordKey(content["domain"], content["id"], float(content["temperature"].removeprefix("t")))
-        if key in scored:
-            kept[key] = line
-    if len(kept) < len(lines):
-        temporary = path.with_name(f".{path.name}.new")
-        with writing(path):
-            temporary.write_bytes(b"".join(line + b"\n" for line in kept.values()))
-            temporary.replace(path)
 
 
 def _set_aside(folder: Path) -> None:
     """Move a judge's scores away, to be kept but no longer read."""
+    if items := live_items(folder):
+        raise ConfigError(
+            f"{folder}: {items:,} items are in flight in batches and will be paid: collect them with --batch (without "
+            "--rejudge), or cancel them at the provider, before these scores are set aside"
+        )
     if folder.is_dir():
         target = folder.parent / ".replaced" / f"{folder.name}-{now().replace(':', '')}"
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
-
-
-def _check_domains(domains: Sequence[str] | None, folders: Sequence[ConditionFolder]) -> None:
-    if not domains or ALL_DOMAINS in domains:
-        return
-    known = {path.name.rsplit("_t", 1)[0] for folder in folders for path in folder.response_files()}
-    for domain in domains:
-        if domain not in known:
-            raise unknown_name("domain", domain, [*known, ALL_DOMAINS])
-    if not known:
-        raise ConfigError("there are no responses to judge")

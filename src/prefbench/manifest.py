@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,19 @@ from prefbench.errors import ConfigError
 from prefbench.store import read_json, write_json
 
 FORMAT = 1
+CURE = "give the same settings, or another --condition or --study"
 
 
 class Manifest:
     """The manifest of one folder: settings that all of its records share, and the runs that made them."""
 
-    def __init__(
-        self, path: Path, settings: Mapping[str, Any], *, elsewhere: str = "--condition or --study"
-    ) -> None:
-        """Open the manifest in `path`, or start one with these settings.
+    def __init__(self, path: Path, settings: Mapping[str, Any], *, cure: str = CURE) -> None:
+        """Open the manifest in `path`, or start one with these settings; `cure` ends the message if they differ.
 
-        `elsewhere` is the option that leads to another folder. Raises ConfigError if the folder's records were
-        made with other settings.
+        Raises ConfigError if the folder's records were made with other settings.
         """
         self.path = path
-        self._elsewhere = elsewhere
+        self._cure = cure
         if path.exists():
             self._content = read_json(path)
             self.require(settings)
@@ -45,14 +43,14 @@ class Manifest:
         """Add settings that are not recorded yet; raise ConfigError if one differs from what is."""
         recorded = self._content["settings"]
         changed = [
-            f"{name} {recorded[name]!r}, now {value!r}"
+            difference
             for name, value in settings.items()
-            if name in recorded and recorded[name] != _as_stored(value)
+            if name in recorded
+            for difference in _differences(name, recorded[name], _as_stored(value))
         ]
         if changed:
             raise ConfigError(
-                f"{self.path.parent}: its records were made with {'; '.join(changed)}: give the same settings, or "
-                f"another {self._elsewhere}"
+                f"{self.path.parent}: its records were made with {'; '.join(changed)}: {self._cure}"
             )
         recorded.update({name: _as_stored(value) for name, value in settings.items()})
 
@@ -81,6 +79,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
+    """Yield "name old, now new" for what differs, part by part."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for part in [*old, *(part for part in new if part not in old)]:
+            yield from _differences(f"{name}.{part}", old.get(part), new.get(part))
+    elif old != new:
+        yield f"{name} {old!r}, now {new!r}"
+
+
 def _as_stored(value: Any) -> Any:
     """Return a value as JSON gives it back: tuples are lists."""
+    if isinstance(value, Mapping):
+        return {name: _as_stored(item) for name, item in value.items()}
     return [_as_stored(item) for item in value] if isinstance(value, list | tuple) else value

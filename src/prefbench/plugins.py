@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import Parameter, signature
 from typing import Any
 
-from prefbench.errors import unknown_name
+from prefbench.errors import ConfigError, unknown_name
 
 
 def load_plugin(kind: str, name: str, *, builtins: Mapping[str, str], group: str) -> Any:
@@ -39,3 +39,13 @@ def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {owner}", option, known)
+
+
+def refuse_keys(options: Iterable[str]) -> None:
+    """Raise ConfigError if an option's name is that of a key: keys stay out of study files and command lines."""
+    for name in options:
+        if name.lower().replace("-", "_") in ("api_key", "key", "auth_token", "token"):
+            raise ConfigError(
+                f"{name} is no option: keys come from the environment only (ANTHROPIC_API_KEY, OPENAI_API_KEY); "
+                "take it out of the command or the study file"
+            )

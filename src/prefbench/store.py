@@ -63,6 +63,19 @@ def parse_line(line: bytes, model: type[RecordType], *, place: str) -> RecordTyp
         ) from error
 
 
+def read_line(line: bytes, *, place: str) -> dict[str, Any]:
+    """Return the JSON object on one line. Raises DataError("file:line: what; how to mend it")."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"{place}: not JSON ({error}); restore or delete the line, then rerun") from error
+    if not isinstance(value, dict):
+        raise DataError(
+            f"{place}: holds a {type(value).__name__}, not a JSON object; delete the line, then rerun"
+        )
+    return value
+
+
 def unique_by_key(
     path: Path, records: Iterator[tuple[int, KeyedType]], seen: dict[RecordKey, str] | None = None
 ) -> Iterator[KeyedType]:

@@ -3,11 +3,13 @@
 from prefbench.backends.base import (
     Backend,
     Completion,
+    Fault,
     Output,
     Request,
     Sampling,
     SteeringBackend,
     Treatment,
+    Usage,
     Vector,
 )
 from prefbench.backends.registry import BACKENDS, choose_backend, open_backend
@@ -16,11 +18,13 @@ __all__ = [
     "BACKENDS",
     "Backend",
     "Completion",
+    "Fault",
     "Output",
     "Request",
     "Sampling",
     "SteeringBackend",
     "Treatment",
+    "Usage",
     "Vector",
     "choose_backend",
     "open_backend",

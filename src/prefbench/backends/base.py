@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from prefbench.records import Positions, PromptItem, PromptStyle, RecordKey
 
@@ -54,6 +54,10 @@ class Request:
     seed: int
     sampling: Sampling
     treatment: Treatment
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema that the answer must follow; only for a backend that supports "schema"."""
+    tag: str = ""
+    """What tells this request from others of the same key, where a caller has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,56 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that one request was billed for. The three kinds of input tokens do not overlap."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    """Input read from the provider's prompt cache."""
+    cache_write_tokens: int = 0
+    """Input written to the provider's prompt cache."""
+    output_tokens: int = 0
+    """What was generated, thinking included."""
+
+    @property
+    def all_input_tokens(self) -> int:
+        """Input tokens of all three kinds."""
+        return self.input_tokens + self.cached_tokens + self.cache_write_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+Fault = Literal["overflow", "transient", "refused"]
+"""Of one item: too long for the model's context, failed in passing and worth asking again, or refused for good."""
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """The n answers to one request, or the fault that it met."""
 
     request: Request
     outputs: tuple[Output, ...] = ()
     error: str | None = None
+    fault: Fault | None = None
+    """What kind of error, where the backend can tell."""
+    usage: Usage | None = None
+    """None where the backend does not count."""
 
 
 class Backend(Protocol):
     """Something that generates text, opened on one model, for every condition that shares its weights."""
 
     supports: ClassVar[frozenset[str]]
-    """What it can do beyond plain sampling: "seed", "system_prompt", "stop", "chat", "adapter", "steering"."""
+    """What it can do beyond plain sampling.
+
+    "seed", "system_prompt", "stop", "chat", "adapter", "steering", "schema", "batch".
+    """
 
     @property
     def block(self) -> int:

@@ -8,14 +8,21 @@ from typing import Any, cast
 
 from prefbench.backends.base import Backend
 from prefbench.errors import ConfigError, MissingExtraError
-from prefbench.plugins import check_options, known_names, load_plugin
+from prefbench.plugins import check_options, known_names, load_plugin, refuse_keys
 
 BACKENDS: Mapping[str, str] = {
     "hf": "prefbench.backends.hf:HfBackend",
+    "openai": "prefbench.backends.openai:OpenAIBackend",
+    "anthropic": "prefbench.backends.anthropic:AnthropicBackend",
 }
 GROUP = "prefbench.backends"
 
-_MODULES = {"hf": ("torch", "transformers"), "vllm": ("torch", "vllm")}
+_MODULES = {
+    "hf": ("torch", "transformers"),
+    "vllm": ("torch", "vllm"),
+    "openai": ("openai",),
+    "anthropic": ("anthropic",),
+}
 _MODULES_OF_NEEDS = {("hf", "adapter"): ("peft",)}
 
 
@@ -48,6 +55,7 @@ def open_backend(
     if name in BACKENDS and _missing_modules(name):
         raise MissingExtraError(f"backend {name!r}", name)
     backend_class = load_plugin("backend", name, builtins=BACKENDS, group=GROUP)
+    refuse_keys(options)
     check_options(f"backend {name!r}", backend_class, options)
     if lacking := sorted(needs - backend_class.supports):
         raise ConfigError(f"backend {name!r} does not support {', '.join(lacking)}: choose another --backend")

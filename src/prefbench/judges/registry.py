@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from prefbench.judges.base import Judge
-from prefbench.plugins import check_options, load_plugin
+from prefbench.plugins import check_options, load_plugin, refuse_keys
 
 JUDGES: Mapping[str, str] = {
     "lexical": "prefbench.judges.lexical:LexicalJudge",
+    "claude": "prefbench.judges.llm.judge:ClaudeJudge",
+    "anthropic": "prefbench.judges.llm.judge:AnthropicJudge",
+    "openai": "prefbench.judges.llm.judge:OpenAIJudge",
+    "hf": "prefbench.judges.llm.judge:HfJudge",
+    "vllm": "prefbench.judges.llm.judge:VllmJudge",
 }
 GROUP = "prefbench.judges"
 
@@ -17,5 +22,6 @@ GROUP = "prefbench.judges"
 def open_judge(name: str, *, options: Mapping[str, Any]) -> Judge:
     """Open a judge. Raises ConfigError for an unknown judge or option, with the nearest known name."""
     judge_class = load_plugin("judge", name, builtins=JUDGES, group=GROUP)
+    refuse_keys(options)
     check_options(f"judge {name!r}", judge_class, options)
     return cast("Judge", judge_class(**options))

@@ -244,7 +244,9 @@ def _write(
     kept_out = [pair for key, found in pairs.items() if key in held for pair in found]
     random.Random(_hash(settings["seed"], "order")).shuffle(train)
     with locked(report.folder, "pairs"):
-        manifest = Manifest(report.folder / "manifest.json", settings, elsewhere="--out")
+        manifest = Manifest(
+            report.folder / "manifest.json", settings, cure="give the same settings, or another --out"
+        )
         manifest.start_run(train=describe_pairs(train), held_out=describe_pairs(kept_out))
         write_pairs(report.folder / TRAIN_FILE, train)
         if held:

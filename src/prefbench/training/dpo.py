@@ -106,7 +106,7 @@ def train_dpo(  # noqa: PLR0913 - the words of `prefbench train dpo`
             "train": describe_pairs(train_pairs),
             "held_out": describe_pairs(kept_out) if kept_out else None,
         }
-        manifest = Manifest(folder / MANIFEST_FILE, settings, elsewhere="--out")
+        manifest = Manifest(folder / MANIFEST_FILE, settings, cure="give the same settings, or another --out")
         if (folder / WEIGHTS_FILE).is_file():
             _clean(folder)
             return TrainReport(folder, len(train_pairs), finished_before=True)

@@ -176,7 +176,7 @@ class HfBackend:
             if isinstance(item, Prompt):
                 yield Completion(request, outputs=tuple(next(answers)))
             else:
-                yield Completion(request, error=item)
+                yield Completion(request, error=item, fault="overflow")
 
     def _decode(self, prompts: Sequence[Prompt]) -> list[Any]:
         """Decode a block, in halves if it has turned out not to fit into memory whole."""
