@@ -28,8 +28,8 @@ group = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group.callback()(judge)
-    group.command("status")(status)
     calibrating.register(group)
+    group.command("status")(status)
     app.add_typer(group, name="judge", rich_help_panel="The study")
 
 
