@@ -148,7 +148,7 @@ def test_a_finished_training_is_not_done_again_and_another_recipe_is_refused(
     with pytest.raises(ConfigError, match=r"recipe.* another --out"):
         train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a")
     write_lines(pairs, make_lines(20))
-    with pytest.raises(ConfigError, match="train "):
+    with pytest.raises(ConfigError, match=r"train\."):
         train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE)
 
 
