@@ -27,6 +27,7 @@ from prefbench.errors import ConfigError
 from prefbench.estimate import estimate_judging
 from prefbench.judge import judge_responses
 from prefbench.records import RecordKey
+from prefbench.status import judge_status
 
 pytest.importorskip("openai", reason="needs the SDK: pip install 'prefbench[openai]'")
 pytest.importorskip("anthropic", reason="needs the SDK: pip install 'prefbench[anthropic]'")
@@ -134,6 +135,15 @@ def test_what_is_reserved_never_passes_the_budget(steps):
         elif spend.reserve(dollars):
             held.append(dollars)
         assert sum(held) <= 10.0 + 1e-9
+
+
+def test_what_was_spent_at_an_unknown_price_is_not_called_nothing(study):
+    with ProviderServer(Provider()) as server:
+        run(study, server)
+        run(study, server, "openai", options={"price": "2/10"})
+    spent = {state.judge: state.dollars for state in judge_status(study)}
+    assert spent["claude"] is None
+    assert spent["openai"] == pytest.approx(sum(line["dollars"] for line in ledger(study, "openai")))
 
 
 # the budget

@@ -45,7 +45,7 @@ class JudgeState:
     unreadable: int
     """Single verdicts."""
     dollars: float | None
-    """None where no ledger is kept."""
+    """None where no ledger is kept, or a price was not known."""
     in_flight: int = 0
     batches: list[BatchState] = field(default_factory=list)
     note: str | None = None
@@ -84,14 +84,15 @@ def _read_state(folder: ConditionFolder, judge: str, *, ask: bool) -> JudgeState
         for domain, count in pending.left_out.items()
         if domain in domains
     )
-    ledger = place / LEDGER
+    totals = read_totals(place / LEDGER)
+    has_cost = (place / LEDGER).exists() and judge != PUBLISHED_JUDGE and not totals.unpriced
     state = JudgeState(
         folder.name,
         judge,
         scored=len(scores),
         missing=max(0, missing),
         unreadable=sum(record.raw_judgments.count(None) for record in scores),
-        dollars=read_totals(ledger).dollars if ledger.exists() and judge != PUBLISHED_JUDGE else None,
+        dollars=totals.dollars if has_cost else None,
     )
     live = [intent for intent in Journal(place / BATCHES).read() if intent.live]
     state.in_flight = sum(len(intent.items) for intent in live)

@@ -22,6 +22,8 @@ class Totals:
     calls: int = 0
     usage: Usage = field(default_factory=Usage)
     dollars: float = 0.0
+    unpriced: int = 0
+    """Calls whose price was not known: they are not in `dollars`."""
     characters: int = 0
     """Characters sent in the calls, for how many of them make a token."""
     seconds: float = 0.0
@@ -34,6 +36,7 @@ class Totals:
         self.calls += 1
         self.usage += Usage(**line["usage"])
         self.dollars += line["dollars"] or 0.0
+        self.unpriced += line["dollars"] is None
         self.characters += line["characters"]
         if line["seconds"] is not None:
             self.seconds += line["seconds"]
@@ -44,6 +47,7 @@ class Totals:
         self.calls += other.calls
         self.usage += other.usage
         self.dollars += other.dollars
+        self.unpriced += other.unpriced
         self.characters += other.characters
         self.seconds += other.seconds
         self.timed += other.timed
