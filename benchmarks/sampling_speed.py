@@ -91,7 +91,12 @@ def our_sampler(folder: Path, prompts: list[str]) -> Callable[[], None]:
     sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=MAX_TOKENS)
     requests = [
         Request(
-            RecordKey("d", str(number), 1.0), prompt, SAMPLES, 1000 * number, sampling, Treatment("c", "completion")
+            RecordKey("d", str(number), 1.0),
+            prompt,
+            SAMPLES,
+            1000 * number,
+            sampling,
+            Treatment("c", "completion"),
         )
         for number, prompt in enumerate(prompts)
     ]
@@ -148,7 +153,9 @@ def forbid_end(model: object, ids: list[int]) -> None:
 
 def check_count(made: int) -> None:
     if made != PROMPTS * SAMPLES * MAX_TOKENS:
-        raise RuntimeError(f"{made} tokens generated, not {PROMPTS * SAMPLES * MAX_TOKENS}: the comparison is void")
+        raise RuntimeError(
+            f"{made} tokens generated, not {PROMPTS * SAMPLES * MAX_TOKENS}: the comparison is void"
+        )
 
 
 def seconds(work: Callable[[], None]) -> float:

@@ -58,7 +58,7 @@ def load_scores(
     if conditions:
         names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
         folders = [folder for folder in folders if folder.name in names]
-    chosen = _choose_judge(folders, judge)
+    chosen = choose_judge(folders, judge)
     table: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for folder in folders:
         _add_condition(table, folder, chosen)
@@ -74,7 +74,8 @@ def _schema() -> dict[str, Any]:
     return {name: kinds.get(name, polars.String) for name in COLUMNS}
 
 
-def _choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+def choose_judge(folders: Sequence[ConditionFolder], judge: str | None) -> str:
+    """Return whose scores to read: the judge named, or the only one. Raises ConfigError or DataError."""
     known = sorted({name for folder in folders for name in folder.judges()})
     if not known:
         where = folders[0].path if len(folders) == 1 else folders[0].path.parent

@@ -3,6 +3,7 @@
 from prefbench.statistics.clustered import (
     CellFit,
     WaldTest,
+    cell_estimate,
     contrast_estimate,
     wald_test,
 )
@@ -152,6 +153,7 @@ __all__ = [
     "anova_icc",
     "benjamini_hochberg",
     "bootstrap_contrasts",
+    "cell_estimate",
     "cell_rate",
     "cheapest_designs",
     "clopper_pearson",

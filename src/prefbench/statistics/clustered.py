@@ -72,6 +72,28 @@ def contrast_estimate(fit: CellFit, weights: ArrayLike, *, level: float = 0.95, 
     )
 
 
+def cell_estimate(fit: CellFit, cell: int, *, level: float = 0.95, name: str) -> Estimate:
+    """Return the rate of one cell with its t interval, cut to [0, 1] where the rate itself lies there.
+
+    Not for fits up to a constant (`lpm`, log odds). Raises ValueError where it does not vary.
+    """
+    value, variance = float(fit.estimates[cell]), float(fit.covariance[cell, cell])
+    if fit.scale != "rate_difference" or variance < NO_SPREAD**2:
+        raise ValueError(f"{name}: it does not vary between prompts, so that it has no interval")
+    half = float(t_quantile(fit.df, level=level)) * math.sqrt(variance)
+    return Estimate(
+        name=name,
+        estimate=value,
+        low=min(value, max(value - half, 0.0)),
+        high=max(value, min(value + half, 1.0)),
+        n=fit.n,
+        n_missing=fit.n_missing,
+        method=fit.method,
+        scale="rate",
+        level=level,
+    )
+
+
 def wald_test(estimates: ArrayLike, covariance: ArrayLike, df: float) -> WaldTest:
     """Return Hotelling's form of the Wald test that all estimates (q,) are zero, F with q and df - q + 1.
 
