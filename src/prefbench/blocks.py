@@ -50,7 +50,7 @@ class Blocks:
     def prompt_means(self, values: Floats) -> Floats:
         """Return the mean of block values (B,) or (B, q) over each prompt's blocks without NaN: (n,) or (n, q)."""
         columns = values.reshape(len(values), -1)
-        present = np.isfinite(columns).all(axis=1)
+        present = np.logical_and.reduce(np.isfinite(columns), axis=1)
         counts = np.bincount(self.prompt[present], minlength=self.prompts)
         filled = np.where(present[:, None], columns, 0.0)
         sums = [np.bincount(self.prompt, weights=column, minlength=self.prompts) for column in filled.T]

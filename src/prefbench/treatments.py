@@ -171,13 +171,16 @@ def domain_effect_table(
 def adjust_families(table: pl.DataFrame, keys: Sequence[str], correction: Correction) -> pl.DataFrame:
     """Return the table with p adjusted within the families that the keys tell apart.
 
-    The key `family` parts simple effects from main effects and interactions.
+    The key `family` parts simple effects, and other kinds, from main effects and interactions.
     """
     import polars as pl
 
     if table.is_empty():
         return table
-    marked = table.with_columns(family=pl.col("kind") == "simple").with_row_index("row")
+    whole = pl.col("kind").is_in(["main", "interaction"])
+    marked = table.with_columns(
+        family=pl.when(whole).then(pl.lit("whole")).otherwise(pl.col("kind"))
+    ).with_row_index("row")
     parts = []
     for part in marked.partition_by(list(keys), maintain_order=True):
         adjusted = adjust_p_values(part["p"].cast(pl.Float64).to_numpy(), correction)

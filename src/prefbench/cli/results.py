@@ -13,6 +13,7 @@ from prefbench.cli.options import (
     JudgeNameOption,
     OutOption,
     StudyOption,
+    read_pairs,
     split_commas,
 )
 
@@ -86,21 +87,45 @@ def stats(
         float, typer.Option(help="Difference of rates that counts as none, for equivalence.")
     ] = 0.05,
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which conditions have a treatment: finetuning=2,4. Once a treatment; read from the study file or the "
+            "conditions' names if not given."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Human labels of answers, JSON lines; labels.jsonl in the study if it is there."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write every table to this folder, as .csv files.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what the scores say: effects of conditions, domains, temperatures and formats, and what cannot be said.
+    """Show what the scores say: effects of treatments, domains, temperatures and formats, and what cannot be said.
 
-    Example:  prefbench stats --json > stats.json
+    Example:  prefbench stats --factors finetuning=2,4 --factors steering=3,4
     """
     from prefbench.cli.output import print_json, write_table
-    from prefbench.cli.tables import print_statistics
+    from prefbench.cli.statistics_tables import print_statistics
+    from prefbench.factors import find_design
+    from prefbench.labels import LABELS_FILE, load_labels
+    from prefbench.outcomes import load_outcomes
     from prefbench.stats import study_statistics
+    from prefbench.study import load_study
 
+    frame, chosen = _load(study, judge, conditions), split_commas(conditions)
+    treated = {name: split_commas(text) or [] for name, text in read_pairs(factors, "factors").items()}
+    design = find_design(
+        sorted(frame["condition"].unique()), factors=treated, configured=load_study(study).conditions
+    )
+    file = labels or (study / LABELS_FILE if (study / LABELS_FILE).exists() else None)
     result = study_statistics(
-        _load(study, judge, conditions),
+        frame,
+        design=design,
+        outcomes=load_outcomes(study, judge=judge, conditions=chosen),
+        labels=load_labels(file, study, judge=judge, conditions=chosen) if file else None,
         correction=correction,  # type: ignore[arg-type]  # checked there, with the nearest name
         margin=margin,
         level=level,

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from prefbench.aggregate import Aggregate
     from prefbench.compare import Comparison
-    from prefbench.stats import Statistics
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
@@ -133,14 +132,14 @@ def print_comparison(result: Comparison) -> None:
                 percent(result.first_rate),
                 percent(result.second_rate),
                 points(overall.estimate),
-                _points_interval(overall.low, overall.high),
+                points_interval(overall.low, overall.high),
                 p_value(overall.p),
             ]
         ],
     )
     for by in ("domain", "temperature", "format"):
         if result.tables[by].height > 1:
-            columns = [text(by), share("first", "first"), share("second", "second"), *_in_points(DIFFERENCE)]
+            columns = [text(by), share("first", "first"), share("second", "second"), *in_points(DIFFERENCE)]
             show(f"By {by} (Holm over the rows)", result.tables[by], columns)
     columns = [text("first"), text("second"), count("n_records", "records"), share("share", "share")]
     show("What most answers of a record did", result.tables["transitions"], columns)
@@ -154,70 +153,22 @@ def print_comparison(result: Comparison) -> None:
     print_notes(result.notes)
 
 
-def print_statistics(result: Statistics) -> None:
-    """Print the statistics of a study."""
-    tables = result.tables
-    condition, effect = text("condition"), (text("first_condition", "from"), text("second_condition", "to"))
-    show(f"Rates (judge: {result.judge})", tables["rates"], [condition, *COUNTS, *RATES])
-    show("Rates by domain", tables["domain_rates"], [condition, text("domain"), *COUNTS, *RATES])
-    if tables["format_rates"].height > len(result.conditions):
-        show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
-    adjusted = f"adjusted by {result.correction}"
-    effects = [
-        share("first", "first"),
-        share("second", "second"),
-        *_in_points(DIFFERENCE),
-        p("p_sign_flip", "sign-flip p"),
-    ]
-    show(f"Effects between conditions ({adjusted})", tables["effects"], [*effect, *effects])
-    gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
-    show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
-    temperature = [condition, text("colder"), text("hotter"), *_in_points(DIFFERENCE)]
-    margin = f"within {100 * result.margin:.0f} points"
-    show(
-        f"Temperatures, paired by prompt ({adjusted})",
-        tables["temperature_differences"],
-        [*temperature, p("p_equivalence", f"p ({margin})")],
-    )
-    pairs = [condition, text("higher"), text("lower"), *_in_points(DIFFERENCE)]
-    show(f"Formats, within domains ({adjusted})", tables["format_differences"], pairs)
-    stable = [count("n_pairs", "pairs"), difference("largest_difference", "largest"), p("p", f"p ({margin})")]
-    verdict = ("<stable", lambda row: {True: "shown", False: "not shown"}.get(row["stable"], "-"))
-    show(
-        f"Is the rate stable over temperature, {margin}?", tables["stability"], [condition, *stable, verdict]
-    )
-    _print_bounds(tables["bounds"])
-    print_notes(result.notes)
-    note(result.scope)
-
-
-def _print_bounds(bounds: polars.DataFrame) -> None:
-    """Print the worst cases where cells are missing; without any there is nothing to say."""
-    if bounds["n_missing"].sum():
-        against = text("baseline", "minus")
-        missing = [text("condition"), against, count("n_cells", "cells"), count("n_missing", "missing")]
-        show(
-            "Worst cases, were all that is missing N or Y",
-            bounds,
-            [*missing, limits("low", "high", "bounds")],
-        )
-
-
 def print_notes(notes: Sequence[str]) -> None:
     """Print remarks on stderr, one a line."""
     for line in notes:
         note(f"note: {line}")
 
 
-def _in_points(columns: Sequence[Column]) -> list[Column]:
+def in_points(columns: Sequence[Column]) -> list[Column]:
     """Return the columns with their interval written as one of differences."""
     return [
-        (header, lambda row: _points_interval(row["low"], row["high"]))
+        (header, lambda row: points_interval(row["low"], row["high"]))
         if header == "95% interval"
         else (header, read)
         for header, read in columns
     ]
 
 
-def _points_interval(low: float | None, high: float | None) -> str:
+def points_interval(low: float | None, high: float | None) -> str:
+    """Return an interval of differences in percentage points."""
     return "-" if low is None or high is None else f"[{points(low)}, {points(high)}]"
