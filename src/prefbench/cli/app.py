@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from prefbench import __version__
-from prefbench.cli import judging, prompts, results, sampling, setup
+from prefbench.cli import judging, planning, prompts, results, sampling, setup
 from prefbench.errors import PrefbenchError
 
 EXIT_INTERRUPTED = 130
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (sampling, judging, results, setup, prompts):
+for group in (sampling, judging, results, planning, setup, prompts):
     group.register(app)
 
 

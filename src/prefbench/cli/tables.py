@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from prefbench.aggregate import Aggregate
     from prefbench.compare import Comparison
+    from prefbench.differences import ManifestDiff
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
@@ -143,14 +144,56 @@ def print_comparison(result: Comparison) -> None:
             show(f"By {by} (Holm over the rows)", result.tables[by], columns)
     columns = [text("first"), text("second"), count("n_records", "records"), share("share", "share")]
     show("What most answers of a record did", result.tables["transitions"], columns)
-    moved = [text("domain"), text("id"), share("first", "first"), share("second", "second")]
+    _print_moves(result)
+    print_equivalence(result)
+    note("Differences are in percentage points of the response-level rate, paired by prompt.")
+    print_notes(result.notes)
+
+
+def _print_moves(result: Comparison) -> None:
+    how = ("<how", lambda row: row["move"].replace("_", " "))
+    show(
+        "How records moved",
+        result.tables["moves"],
+        [how, count("n_records", "records"), share("share", "share")],
+    )
+    prompt = [text("domain"), text("id"), share("first", "first"), share("second", "second")]
+    chosen = [text("first_choice", "chosen first"), text("second_choice", "chosen then")]
     show(
         "Prompts that moved most",
         result.tables["moved"],
-        [*moved, difference("difference", "difference")],
+        [*prompt, difference("difference", "difference"), how, *chosen],
     )
-    note("Differences are in percentage points of the response-level rate, paired by prompt.")
+
+
+def print_equivalence(result: Comparison) -> None:
+    """Print whether the difference is shown to lie within the margin, and the difference on other scales."""
+    test, sizes = result.equivalence, result.sizes
+    verdict = "is shown" if test.equivalent else "is not shown"
+    note(
+        f"Equivalence within {100 * test.margin:g} points {verdict}: {100 * (2 * test.level - 1):g}% interval "
+        f"{points_interval(test.low, test.high)}, p {p_value(test.p)}."
+    )
+    note(
+        f"Other scales: Cohen's h {number(sizes.cohens_h)}, marginal odds ratio {number(sizes.odds_ratio)}, risk ratio "
+        f"{number(sizes.risk_ratio)}, Cohen's d of the paired differences {number(sizes.cohens_dz)}."
+    )
+
+
+def print_differences(result: ManifestDiff) -> None:
+    """Print in what two conditions differ."""
+    rows = [[each.setting, _short(each.first), _short(each.second), each.kind] for each in result.differences]
+    title = f"{result.first} and {result.second}"
+    if rows:
+        print_table(title, ["<setting", f"<{result.first}", f"<{result.second}", "<kind"], rows)
+    else:
+        note(f"{title}: no setting differs")
     print_notes(result.notes)
+
+
+def _short(value: Any) -> str:
+    shown = "-" if value is None else str(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def print_notes(notes: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from prefbench.statistics.intervals import check_level, t_quantile
 from prefbench.statistics.rates import stratified_moments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import ArrayLike
 
@@ -156,24 +156,26 @@ def cheapest_designs(
     effect: float,
     variance: ContrastVariance,
     *,
-    answer_cost: float,
-    prompt_cost: float = 0.0,
+    prompt_cost: Callable[[int], float],
     samples: Iterable[int] = range(1, 51),
     power: float = 0.8,
     level: float = 0.95,
     most: int = 1_000_000,
 ) -> list[StudySize]:
-    """Return the designs that find an effect with this power, cheapest first.
+    """Return the designs of up to `most` prompts that find an effect with this power, cheapest first.
 
-    A design costs prompts x (prompt_cost + samples x answer_cost), `answer_cost` being that of one answer in
-    every cell and temperature of the study together. Raises ValueError for an effect or cost of zero or less.
+    `prompt_cost` says what one prompt costs with so many answers a cell. Raises ValueError for an effect of zero
+    or a cost that is not positive.
     """
-    if not abs(effect) > 0 or answer_cost <= 0 or prompt_cost < 0:
-        raise ValueError("a design needs an effect other than zero and a cost of answers above zero")
+    if not abs(effect) > 0:
+        raise ValueError("a design needs an effect other than zero")
     found = []
     for each in samples:
+        cost = prompt_cost(each)
+        if not cost > 0:
+            raise ValueError(f"a prompt with {each} answers a cell costs more than zero, not {cost}")
         prompts = fewest_prompts(effect, variance, samples=each, power=power, level=level, most=most)
         if prompts is not None:
             reached = detection_power(effect, variance, prompts=prompts, samples=each, level=level)
-            found.append(StudySize(prompts, each, reached, prompts * (prompt_cost + each * answer_cost)))
+            found.append(StudySize(prompts, each, reached, prompts * cost))
     return sorted(found, key=lambda size: (size.cost, size.prompts))
