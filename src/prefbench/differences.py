@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,6 +110,16 @@ def check_comparable(diff: ManifestDiff, *, force: bool = False) -> list[str]:
         f"{diff.first} and {diff.second} differ in more than the treatment: {what}; sample and judge both alike, or "
         "compare them nevertheless with --force"
     )
+
+
+def confound_notes(study: str | Path, *, judge: str, conditions: Sequence[str] | None = None) -> list[str]:
+    """Return a remark for each condition of a study that differs from its first in more than the treatment."""
+    folders = find_conditions(study)
+    if conditions:
+        names = [match_condition(name, [folder.name for folder in folders]) for name in conditions]
+        folders = [folder for folder in folders if folder.name in names]
+    diffs = [diff_conditions(folders[0], other, judge=judge) for other in folders[1:]]
+    return [remark for diff in diffs if diff.confounds for remark in check_comparable(diff, force=True)[:1]]
 
 
 def _compare(prefix: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[SettingDifference]:

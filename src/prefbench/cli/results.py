@@ -103,8 +103,11 @@ def stats(
 
     Example:  prefbench stats --factors finetuning=2,4 --factors steering=3,4
     """
+    from dataclasses import replace
+
     from prefbench.cli.output import print_json, write_table
     from prefbench.cli.statistics_tables import print_statistics
+    from prefbench.differences import confound_notes
     from prefbench.factors import find_design
     from prefbench.labels import LABELS_FILE, load_labels
     from prefbench.outcomes import load_outcomes
@@ -127,6 +130,8 @@ def stats(
         margin=margin,
         level=level,
     )
+    remarks = confound_notes(study, judge=result.judge, conditions=chosen)
+    result = replace(result, notes=[*remarks, *result.notes])
     if out is not None:
         for name, table in result.tables.items():
             write_table(table, out / f"{name}.csv")
