@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,7 +31,8 @@ class AnswerLabel(BaseModel):
     temperature: Temperature
     index: int = Field(ge=0)
     """Which answer of the record, from 0."""
-    label: Verdict
+    label: Verdict | Literal["skip"] | None
+    """`skip` and null: the answer was seen and left open."""
 
     @property
     def key(self) -> RecordKey:
@@ -61,21 +62,18 @@ class Labels:
 
 
 def read_labels(path: Path) -> list[AnswerLabel]:
-    """Return the labels of a file. Raises DataError "file:line" for a bad line, or an answer labelled in two ways."""
+    """Return the labels of a file: the last line of an answer counts, what was skipped is left out.
+
+    Files of `prefbench label` are read as they are. Raises DataError "file:line" for a bad line.
+    """
     found: dict[tuple[str, RecordKey, int], AnswerLabel] = {}
     for number, line in iter_lines(path):
         label = _parse(line, f"{path}:{number}")
-        place = (label.condition, label.key, label.index)
-        if place in found and found[place].label != label.label:
-            raise DataError(
-                f"{path}:{number}: answer {label.index} of {label.condition} {label.domain}/{label.id} "
-                f"is labelled Y and N: "
-                "keep one line"
-            )
-        found[place] = label
-    if not found:
+        found[label.condition, label.key, label.index] = label
+    labels = [label for label in found.values() if label.label in ("Y", "N")]
+    if not labels:
         raise DataError(f"{path}: holds no label; write one JSON line for each labelled answer")
-    return list(found.values())
+    return labels
 
 
 def load_labels(
