@@ -68,7 +68,7 @@ def demo(
     """
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
-    from prefbench.cli.statistics_tables import print_statistics
+    from prefbench.cli.statistics_tables import print_effects
     from prefbench.cli.tables import print_aggregate
     from prefbench.demo import run_demo
 
@@ -78,7 +78,7 @@ def demo(
         print_json(result.to_dict())
         return
     print_aggregate(result.aggregate, views=("condition", "condition_domain", "condition_temperature"))
-    print_statistics(result.statistics)
+    print_effects(result.statistics)
     note("These are a laboratory animal's answers: the rates say nothing about any real model.")
     note("The files:")
     for line in result.describe_files():

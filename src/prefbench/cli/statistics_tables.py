@@ -38,7 +38,7 @@ def print_statistics(result: Statistics) -> None:
     if tables["format_rates"].height > len(result.conditions):
         show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
     adjusted = f"adjusted by {result.correction}"
-    _print_effects(result)
+    print_effects(result)
     gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
     show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
     temperature = [condition, text("colder"), text("hotter"), *in_points(DIFFERENCE)]
@@ -76,7 +76,7 @@ def _print_bounds(bounds: polars.DataFrame) -> None:
         )
 
 
-def _print_effects(result: Statistics) -> None:
+def print_effects(result: Statistics) -> None:
     """Print the factorial effects where the treatments are known, else the pairs of conditions."""
     tables, adjusted = result.tables, f"adjusted by {result.correction}"
     if result.factors:
