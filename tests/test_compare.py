@@ -79,8 +79,8 @@ def test_formats_divide_the_prompts(frame):
 def test_exchanging_the_conditions_changes_the_sign(frame):
     one, two = compare_conditions(frame, BASE, DPO), compare_conditions(frame, DPO, BASE)
     assert (one.overall.low, one.overall.high) == pytest.approx((-two.overall.high, -two.overall.low))
-    assert (one.cohens_h, one.first_rate) == pytest.approx((-two.cohens_h, two.second_rate))
-    assert one.odds_ratio == pytest.approx(1 / two.odds_ratio)
+    assert (one.sizes.cohens_h, one.first_rate) == pytest.approx((-two.sizes.cohens_h, two.second_rate))
+    assert one.sizes.odds_ratio == pytest.approx(1 / two.sizes.odds_ratio)
     assert one.p_sign_flip == pytest.approx(two.p_sign_flip)
 
 

@@ -145,10 +145,10 @@ def test_a_finished_training_is_not_done_again_and_another_recipe_is_refused(
     train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE)
     monkeypatch.setattr("prefbench.training.dpo.load_model", lambda *_, **__: pytest.fail("loaded the model"))
     assert train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE).finished_before
-    with pytest.raises(ConfigError, match=r"recipe.* another --out"):
+    with pytest.raises(ConfigError, match=r"recipe\.rank 4, now 64.* another --out"):
         train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a")
     write_lines(pairs, make_lines(20))
-    with pytest.raises(ConfigError, match=r"train\."):
+    with pytest.raises(ConfigError, match=r"train\.pairs"):
         train_dpo(pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prefbench.cells import rate_cells
+from prefbench.choices import Choices, add_moves, record_moves
 from prefbench.effects import (
     PROMPT,
     average_pairs,
@@ -17,10 +18,14 @@ from prefbench.effects import (
 from prefbench.errors import ConfigError, DataError
 from prefbench.folders import match_condition
 from prefbench.statistics import (
+    EffectSizes,
+    Equivalence,
     Estimate,
-    cohens_h,
+    McNemarTest,
+    describe_effect,
+    mcnemar_test,
     mean_difference,
-    odds_ratio,
+    paired_equivalence,
     sign_flip_p,
 )
 
@@ -42,23 +47,30 @@ class Comparison:
     second_rate: float
     p_sign_flip: float
     """The permutation check of the paired t test."""
-    cohens_h: float
-    odds_ratio: float | None
-    """Marginal odds ratio, second to first; None where a rate is 0 or 1."""
+    equivalence: Equivalence
+    """Is the difference within the margin?"""
+    sizes: EffectSizes
+    """The difference on other scales."""
+    mcnemar: McNemarTest | None
+    """Mid-p test on majority labels, for those who ask; None if no label changed."""
     n_first_only: int
     """Prompts with a rate in the first condition and no match at the same temperature in the second."""
     n_second_only: int
     tables: dict[str, pl.DataFrame]
-    """`domain`, `temperature`, `format`: differences with Holm's p; `transitions`; `moved`; `prompts`."""
+    """`domain`, `temperature`, `format`: differences with Holm's p; `transitions` and `moves` of records; `moved`;
+    `prompts`."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the table of all prompts, ready for JSON: None for what is missing."""
-        plain = ("first", "second", "judge", "first_rate", "second_rate", "p_sign_flip", "cohens_h")
-        counts = ("odds_ratio", "n_first_only", "n_second_only")
+        plain = ("first", "second", "judge", "first_rate", "second_rate", "p_sign_flip")
+        counts = ("n_first_only", "n_second_only")
         return {
             **{name: getattr(self, name) for name in (*plain, *counts)},
             "overall": self.overall.to_dict(),
+            "equivalence": self.equivalence.to_dict(),
+            "sizes": self.sizes._asdict(),
+            "mcnemar": self.mcnemar and self.mcnemar._asdict(),
             "notes": list(self.notes),
             "tables": {name: table.to_dicts() for name, table in self.tables.items() if name != "prompts"},
         }
@@ -70,14 +82,18 @@ def compare_conditions(
     second: str,
     *,
     level: float = 0.95,
+    margin: float = 0.05,
+    choices: tuple[Choices, Choices] | None = None,
     top: int = 10,
     seed: int = 0,
 ) -> Comparison:
     """Compare two conditions of a scores frame on the prompts and temperatures that both have.
 
     Inside a prompt the temperatures that both conditions have are averaged; the prompt is the unit, the
-    domains are strata. Holm's p is adjusted within each table. `top` is how many of the prompts that moved most
-    are listed, `seed` that of the sign-flip test. A condition may be named in short (`1`, `base`).
+    domains are strata. Holm's p is adjusted within each table. `margin` is that of the equivalence test. `choices`
+    (of `load_choices`, first and second) tell the same preference from another one. `top` is how many of the
+    prompts that moved most are listed, `seed` that of the sign-flip test. A condition may be named
+    in short (`1`, `base`).
 
     Raises ConfigError for an unknown condition or one condition twice; DataError if no prompt, or one only,
     can be paired, and for a frame that cannot be read as scores.
@@ -90,17 +106,17 @@ def compare_conditions(
     pairs = pair_conditions(cells, one, two)
     prompts = average_pairs(pairs)
     _check_pairs(prompts, cells, (one, two))
-    differences, rates = (
-        prompts["difference"].to_numpy(),
-        prompts.select("first", "second").mean().row(0),
-    )
+    if not 0 < margin < 1:
+        raise ConfigError(f"a margin lies between 0 and 1, not {margin}")
+    prompts = add_moves(prompts, *(choices or ({}, {})))
+    differences, domains = prompts["difference"].to_numpy(), prompts["domain"].to_list()
+    rates = prompts.select("first", "second").mean().row(0)
     unpaired = count_unpaired(pairs)
-    overall = mean_difference(
-        differences, strata=prompts["domain"].to_list(), level=level, name=f"{two} - {one}"
-    )
+    overall = mean_difference(differences, strata=domains, level=level, name=f"{two} - {one}")
     tables = {
         **{by: difference_table(pairs, by, level=level) for by in ("domain", "temperature", "format")},
         "transitions": count_transitions(pairs),
+        "moves": record_moves(pairs, *(choices or ({}, {}))),
         "moved": prompts.head(top),
         "prompts": prompts,
     }
@@ -112,8 +128,9 @@ def compare_conditions(
         first_rate=rates[0],
         second_rate=rates[1],
         p_sign_flip=sign_flip_p(differences, seed=seed),
-        cohens_h=cohens_h(*rates),
-        odds_ratio=odds_ratio(*rates),
+        equivalence=paired_equivalence(differences, margin, strata=domains, level=level),
+        sizes=describe_effect(prompts["first"].to_numpy(), prompts["second"].to_numpy()),
+        mcnemar=_test_labels(tables["transitions"]),
         n_first_only=unpaired[0],
         n_second_only=unpaired[1],
         tables=tables,
@@ -136,18 +153,9 @@ def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=kinds)
 
 
-DIFFERENCE_COLUMNS: dict[str, Any] = {
-    "n_prompts": int,
-    "n_missing": int,
-    "first": float,
-    "second": float,
-    "difference": float,
-    "low": float,
-    "high": float,
-    "p": float,
-    "p_adjusted": float,
-    "method": str,
-}
+def _test_labels(transitions: pl.DataFrame) -> McNemarTest | None:
+    lost, gained = (int(transitions["n_records"][row]) for row in (1, 2))
+    return mcnemar_test(gained, lost) if gained + lost else None
 
 
 def _is_condition(*names: str) -> pl.Expr:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from prefbench.blocks import make_blocks
 from prefbench.effects import (
     DIFFERENCE_COLUMNS,
     PROMPT,
@@ -16,8 +19,8 @@ from prefbench.effects import (
 from prefbench.statistics import (
     Correction,
     independent_difference,
-    mean_difference,
     paired_equivalence,
+    temperature_trend,
     welch_anova,
 )
 
@@ -159,47 +162,32 @@ def judge_stability(differences: pl.DataFrame) -> pl.DataFrame:
 
 
 def fit_trend(cells: pl.DataFrame, *, level: float, correction: Correction) -> pl.DataFrame:
-    """Return the mean per-prompt slope of the rate per 1.0 of temperature, over prompts that have them all."""
-    import polars as pl
+    """Return the mean per-prompt slope of the rate per 1.0 of temperature, over prompts that have them all.
 
-    kinds = {
-        "condition": str,
-        "n_prompts": int,
-        "n_missing": int,
-        "slope": float,
-        "low": float,
-        "high": float,
-    }
-    kinds |= {"p": float, "p_adjusted": float, "method": str}
+    `p_change` is the joint test that all temperatures share one rate, `p_bend` that their rates lie on a line.
+    """
+    kinds = {"condition": str, "n_prompts": int, "n_missing": int}
+    kinds |= dict.fromkeys(("slope", "low", "high", "p", "p_adjusted", "p_change", "p_bend"), float)
+    kinds |= {"method": str}
     rows = []
     for condition, part in _by_condition(cells):
-        temperatures = part["temperature"].unique()
-        if temperatures.len() < 2:
+        temperatures = sorted(part["temperature"].unique())
+        if len(temperatures) < 2:
             continue
-        centred = pl.col("temperature") - temperatures.mean()
-        weight = centred / float(((temperatures - temperatures.mean()) ** 2).sum())
-        expected = part.select(PROMPT).unique().height
-        slopes = (
-            part.drop_nulls("rate")
-            .group_by(PROMPT, maintain_order=True)
-            .agg((weight * pl.col("rate")).sum().alias("slope"), pl.len())
-            .filter(pl.col("len") == temperatures.len())
-            .sort(PROMPT)
-        )
-        row = {"condition": condition, "n_prompts": slopes.height, "n_missing": expected - slopes.height}
-        if slopes.height > slopes["domain"].n_unique():
-            bound = float(part.select((weight.unique().abs()).sum()).item()) / 2
-            found = mean_difference(
-                slopes["slope"].to_numpy(), strata=slopes["domain"].to_list(), bound=bound, level=level
-            )
-            row |= {
-                "slope": found.estimate,
-                "low": found.low,
-                "high": found.high,
-                "p": found.p,
-                "method": found.method,
-            }
-        rows.append(row)
+        blocks = make_blocks(part, [condition])
+        yes, readable = (each[:, 0] for each in blocks.by_temperature())
+        rates = yes / np.where(readable > 0, readable, np.nan)
+        complete = int(np.isfinite(rates).all(axis=1).sum())
+        row = {"condition": condition, "n_prompts": complete, "n_missing": len(rates) - complete}
+        try:
+            found = temperature_trend(rates, temperatures, strata=blocks.domain, level=level)
+        except ValueError as error:
+            rows.append(row | {"method": f"none: {error}"})
+            continue
+        slope = found.slope
+        row |= {"slope": slope.estimate, "low": slope.low, "high": slope.high, "p": slope.p}
+        row |= {"p_change": found.change and found.change.p, "p_bend": found.bend and found.bend.p}
+        rows.append(row | {"method": slope.method})
     return make_table(rows, kinds, correction=correction)
 
 

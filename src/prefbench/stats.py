@@ -8,11 +8,18 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from prefbench.aggregate import Target, aggregate_scores
+from prefbench.blocks import make_blocks
 from prefbench.cells import KEY, rate_cells
 from prefbench.contrasts import compare_groups, compare_temperatures, fit_trend, judge_stability, rank_domains
+from prefbench.corrected import correction_tables
 from prefbench.effects import PROMPT, compare_pairs
 from prefbench.errors import ConfigError, unknown_name
+from prefbench.factors import Design, find_design
+from prefbench.labels import Labels
+from prefbench.outcome_tables import outcome_tables
+from prefbench.reliability import consistency_table
 from prefbench.statistics import CORRECTIONS, Bounds, Correction, worst_case_difference, worst_case_rate
+from prefbench.treatments import check_table, domain_effect_table, effect_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,8 +47,12 @@ class Statistics:
     conditions: list[str]
     judge: str
     tables: dict[str, pl.DataFrame]
-    """`rates`, `domain_rates`, `format_rates`; `domain_tests`, `domain_differences`; `temperature_differences`,
-    `temperature_trend`, `stability`; `format_differences`; `effects`; `bounds`. Told in docs/statistics.md."""
+    """`rates`, `domain_rates`, `format_rates`; `factorial`, `factorial_checks`, `domain_effects`,
+    `domain_effect_tests`, `effects`; `domain_tests`, `domain_differences`, `format_differences`;
+    `temperature_differences`, `temperature_trend`, `stability`; `consistency`; `co_outcomes`,
+    `co_outcome_effects`; `corrected`, `judge_errors`; `bounds`. Told in docs/statistics.md."""
+    factors: list[str]
+    """The treatments that the conditions are told apart by; empty if they are not known."""
     scope: str
     """What the figures are about, in a sentence to print beneath them."""
     notes: list[str]
@@ -52,14 +63,27 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything ready for JSON: a missing number is None, never NaN."""
-        plain = ("conditions", "judge", "scope", "notes", "level", "correction", "margin", "target")
+        plain = (
+            "conditions",
+            "factors",
+            "judge",
+            "scope",
+            "notes",
+            "level",
+            "correction",
+            "margin",
+            "target",
+        )
         tables = {name: table.to_dicts() for name, table in self.tables.items()}
         return {**{name: getattr(self, name) for name in plain}, "tables": tables}
 
 
-def study_statistics(
+def study_statistics(  # noqa: PLR0913 - the words of `prefbench stats`
     frame: pl.DataFrame,
     *,
+    design: Design | None = None,
+    outcomes: pl.DataFrame | None = None,
+    labels: Labels | None = None,
     level: float = 0.95,
     correction: Correction = "holm",
     margin: float = 0.05,
@@ -67,6 +91,11 @@ def study_statistics(
     seed: int = 0,
 ) -> Statistics:
     """Return the statistics of a scores frame: per condition, and between conditions where there are several.
+
+    `design` says which condition has which treatment (read from their names if it is not given): with all
+    combinations there are main effects and interactions, on the probability and on the logit scale. `outcomes`
+    (of `load_outcomes`) adds refused, truncated and incoherent answers; `labels` (of `load_labels`) adds rates and
+    effects corrected for the judge's errors.
 
     Differences between temperatures and between conditions are paired within prompts; those between domains and
     between formats compare different prompts, formats within domains. `correction` adjusts p over the pairs of
@@ -82,12 +111,23 @@ def study_statistics(
     aggregate = aggregate_scores(frame, target=target, level=level)
     cells = rate_cells(frame)
     conditions = sorted(cells["condition"].unique().to_list())
+    design = find_design(conditions) if design is None else design
+    if sorted(design.conditions) != conditions:
+        raise ConfigError(
+            f"the design is of {', '.join(design.conditions)}, the scores of {', '.join(conditions)}: give both alike"
+        )
     options: dict[str, Any] = {"level": level, "correction": correction}
+    blocks = make_blocks(cells, design.conditions)
+    by_domain, domain_tests = domain_effect_table(blocks, design, **options)
     temperatures = compare_temperatures(cells, margin=margin, **options)
     tables = {
         "rates": aggregate.views["condition"].select("condition", *_RATE_COLUMNS),
         "domain_rates": aggregate.views["condition_domain"].select("condition", "domain", *_RATE_COLUMNS),
         "format_rates": aggregate.views["condition_format"].select("condition", "format", *_RATE_COLUMNS),
+        "factorial": effect_table(blocks, design, **options),
+        "factorial_checks": check_table(blocks, design, level=level, seed=seed),
+        "domain_effects": by_domain,
+        "domain_effect_tests": domain_tests,
         "domain_tests": rank_domains(cells),
         "domain_differences": compare_groups(cells, "domain", **options),
         "format_differences": compare_groups(cells, "format", **options),
@@ -95,14 +135,29 @@ def study_statistics(
         "temperature_trend": fit_trend(cells, **options),
         "stability": judge_stability(temperatures),
         "effects": compare_pairs(cells, conditions, seed=seed, **options),
+        "consistency": consistency_table(cells, conditions, level=level),
         "bounds": bound_rates(cells, conditions),
     }
+    remarks: list[str] = []
+    if outcomes is not None:
+        found, told = outcome_tables(cells, outcomes, design, **options)
+        tables, remarks = tables | found, remarks + told
+    if labels is not None:
+        found, told = correction_tables(blocks, design, labels, **options)
+        tables, remarks = tables | found, remarks + told
     return Statistics(
         conditions=conditions,
         judge=aggregate.judge,
         tables=tables,
-        scope=_scope(cells, conditions, aggregate.judge),
-        notes=[*aggregate.notes, *_cannot_say(cells, conditions), *_untested(tables)],
+        factors=list(design.factors),
+        scope=_scope(cells, conditions, aggregate.judge, corrected=labels is not None),
+        notes=[
+            *aggregate.notes,
+            *_cannot_say(cells, conditions),
+            *(design.notes if len(conditions) > 1 else ()),
+            *_untested(tables),
+            *remarks,
+        ],
         level=level,
         correction=correction,
         margin=margin,
@@ -166,15 +221,16 @@ def _bounds(cells: pl.DataFrame, expected: pl.DataFrame, condition: str) -> tupl
     return table.height, bounds.low, bounds.high, table.height - int(whole)
 
 
-def _scope(cells: pl.DataFrame, conditions: Sequence[str], judge: str) -> str:
+def _scope(cells: pl.DataFrame, conditions: Sequence[str], judge: str, *, corrected: bool) -> str:
     prompts, domains = cells.select(PROMPT).unique().height, cells["domain"].n_unique()
     temperatures = ", ".join(f"{value:g}" for value in sorted(cells["temperature"].unique()))
     sampled = f"{len(conditions)} conditions" if len(conditions) > 1 else "one condition"
+    errors = "are corrected for in the tables that say so" if corrected else "are not corrected for"
     spread = f"{domains} domains" if domains > 1 else "one domain"
     return (
         f"These figures are about {sampled} ({', '.join(conditions)}), one checkpoint each, on this bank "
         f"({prompts} prompts in {spread}, temperature {temperatures}), as read by the judge {judge}, whose errors "
-        "are not corrected for. One checkpoint a condition says nothing of finetuning or steering as methods."
+        f"{errors}. One checkpoint a condition says nothing of finetuning or steering as methods."
     )
 
 
@@ -206,9 +262,12 @@ def _untested(tables: dict[str, pl.DataFrame]) -> list[str]:
         "format_differences": "{condition}: {higher} and {lower}",
         "temperature_differences": "{condition}: temperatures {colder:g} and {hotter:g}",
         "effects": "{second_condition} and {first_condition}",
+        "factorial": "{name} ({scale})",
+        "domain_effects": "{name} in {domain}",
     }
     return [
-        f"{what.format(**row)} cannot be compared: {row['method'].removeprefix('none: ')}"
+        f"{what.format(**row)} cannot be {'estimated' if 'name' in row else 'compared'}: "
+        f"{row['method'].removeprefix('none: ')}"
         for name, what in named.items()
         for row in tables[name].to_dicts()
         if row["p"] is None

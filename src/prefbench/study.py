@@ -86,6 +86,8 @@ class Condition(_Section):
     adapter: str | None = Field(default=None, min_length=1)
     """A peft adapter: a folder, relative to the study file, or a hub id."""
     vectors: list[VectorChoice] = []
+    factors: list[str] | None = None
+    """The treatments that it has, for the statistics (["finetuning", "steering"]); None leaves it to the name."""
 
     def needs(self) -> frozenset[str]:
         """Return the features that a backend must support to sample this condition."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from prefbench import __version__
-from prefbench.cli import judging, labelling, prompts, results, sampling, setup, training, vectors
+from prefbench.cli import judging, labelling, planning, prompts, results, sampling, setup, training, vectors
 from prefbench.errors import PrefbenchError
 
 EXIT_INTERRUPTED = 130
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (sampling, judging, labelling, results, training, vectors, setup, prompts):
+for group in (sampling, judging, labelling, results, planning, training, vectors, setup, prompts):
     group.register(app)
 
 

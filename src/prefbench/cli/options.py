@@ -41,6 +41,14 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse vectors that are not known to be of the model's weights.")
 ]
 
+FactorsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Which conditions have a treatment: finetuning=2,4. Once a treatment; read from the study file or the "
+        "conditions' names if not given."
+    ),
+]
+
 
 def split_commas(text: str | None) -> list[str] | None:
     """Return the parts between commas; None for None. Raises ConfigError if nothing is between them."""
@@ -67,6 +75,20 @@ def read_pairs(pairs: list[str] | None, what: str) -> dict[str, str]:
             raise ConfigError(f"{what} {pair!r}: write it as key=value")
         result[name.strip()] = value
     return result
+
+
+def read_counts(text: str, what: str) -> list[int]:
+    """Return the whole numbers between commas. Raises ConfigError naming the one that is none."""
+    numbers = read_numbers(text, what) or []
+    for number in numbers:
+        if number != int(number) or number < 1:
+            raise ConfigError(f"{what} {number:g}: give whole numbers of 1 or more, as 100,300")
+    return [int(number) for number in numbers]
+
+
+def read_factors(pairs: list[str] | None) -> dict[str, list[str]]:
+    """Return {"steering": ["3", "4"]} for ["steering=3,4"]. Raises ConfigError for a pair without `=`."""
+    return {name: split_commas(text) or [] for name, text in read_pairs(pairs, "factors").items()}
 
 
 def read_options(pairs: list[str] | None, what: str) -> dict[str, Any]:

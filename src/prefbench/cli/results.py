@@ -1,4 +1,4 @@
-"""`prefbench aggregate`, `stats` and `compare`: from verdicts to numbers."""
+"""`prefbench aggregate`, `stats`, `compare` and `diff`: from verdicts to numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import typer
 
 from prefbench.cli.options import (
     ConditionsOption,
+    FactorsOption,
     JsonOption,
     JudgeNameOption,
     OutOption,
     StudyOption,
+    read_factors,
     split_commas,
 )
 
@@ -22,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("aggregate", rich_help_panel="The study")(aggregate)
     app.command("stats", rich_help_panel="The study")(stats)
     app.command("compare", rich_help_panel="The study")(compare)
+    app.command("diff", rich_help_panel="The study")(diff)
 
 
 def aggregate(
@@ -86,25 +89,49 @@ def stats(
         float, typer.Option(help="Difference of rates that counts as none, for equivalence.")
     ] = 0.05,
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    factors: FactorsOption = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Human labels of answers, JSON lines; labels.jsonl in the study if it is there."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write every table to this folder, as .csv files.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what the scores say: effects of conditions, domains, temperatures and formats, and what cannot be said.
+    """Show what the scores say: effects of treatments, domains, temperatures and formats, and what cannot be said.
 
-    Example:  prefbench stats --json > stats.json
+    Example:  prefbench stats --factors finetuning=2,4 --factors steering=3,4
     """
-    from prefbench.cli.output import print_json, write_table
-    from prefbench.cli.tables import print_statistics
-    from prefbench.stats import study_statistics
+    from dataclasses import replace
 
+    from prefbench.cli.output import print_json, write_table
+    from prefbench.cli.statistics_tables import print_statistics
+    from prefbench.differences import confound_notes
+    from prefbench.factors import find_design
+    from prefbench.labels import LABELS_FILE, load_labels
+    from prefbench.outcomes import load_outcomes
+    from prefbench.stats import study_statistics
+    from prefbench.study import load_study
+
+    frame, chosen = _load(study, judge, conditions), split_commas(conditions)
+    design = find_design(
+        sorted(frame["condition"].unique()),
+        factors=read_factors(factors),
+        configured=load_study(study).conditions,
+    )
+    file = labels or (study / LABELS_FILE if (study / LABELS_FILE).exists() else None)
     result = study_statistics(
-        _load(study, judge, conditions),
+        frame,
+        design=design,
+        outcomes=load_outcomes(study, judge=judge, conditions=chosen),
+        labels=load_labels(file, study, judge=judge, conditions=chosen) if file else None,
         correction=correction,  # type: ignore[arg-type]  # checked there, with the nearest name
         margin=margin,
         level=level,
     )
+    remarks = confound_notes(study, judge=result.judge, conditions=chosen)
+    result = replace(result, notes=[*remarks, *result.notes])
     if out is not None:
         for name, table in result.tables.items():
             write_table(table, out / f"{name}.csv")
@@ -120,7 +147,14 @@ def compare(
     *,
     study: StudyOption = Path("study"),
     judge: JudgeNameOption = None,
+    margin: Annotated[
+        float, typer.Option(help="Difference of rates that counts as none, for equivalence.")
+    ] = 0.05,
     top: Annotated[int, typer.Option(help="How many of the prompts that moved most to list.")] = 10,
+    force: Annotated[
+        bool,
+        typer.Option(help="Compare also what differs in more than the treatment (judge, sampling, ...)."),
+    ] = False,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,19 +162,57 @@ def compare(
 
     Example:  prefbench compare cond1 cond2
     """
+    from dataclasses import replace
+
+    from prefbench.choices import load_choices
     from prefbench.cli.output import print_json, write_table
     from prefbench.cli.tables import print_comparison
     from prefbench.compare import compare_conditions
+    from prefbench.differences import check_comparable, diff_conditions, find_condition
     from prefbench.scores import load_pair
 
     frame, names = load_pair(first, second, study=study, judge=judge)
-    result = compare_conditions(frame, *names, top=top)
+    folders = find_condition(first, study), find_condition(second, study)
+    judged_by = str(frame["judge"].drop_nulls().first())
+    remarks = check_comparable(diff_conditions(*folders, judge=judged_by), force=force)
+    choices = load_choices(folders[0], judged_by), load_choices(folders[1], judged_by)
+    result = compare_conditions(frame, *names, margin=margin, choices=choices, top=top)
+    result = replace(result, notes=[*remarks, *result.notes])
     if out is not None:
         write_table(result.tables["prompts"], out)
     if as_json:
         print_json(result.to_dict())
     else:
         print_comparison(result)
+
+
+def diff(
+    first: Annotated[str, typer.Argument(help="A condition (cond1, 1, base) or the folder of one.")],
+    second: Annotated[str, typer.Argument(help="The condition to compare with it.")],
+    *,
+    study: StudyOption = Path("study"),
+    judge: JudgeNameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show in what two conditions differ by their manifests: treatment, confounds, and what is harmless.
+
+    Example:  prefbench diff cond1 cond2
+    """
+    from prefbench.cli.output import print_json
+    from prefbench.cli.tables import print_differences
+    from prefbench.differences import diff_conditions, find_condition
+
+    folders = find_condition(first, study), find_condition(second, study)
+    common = sorted(set(folders[0].judges()) & set(folders[1].judges()))
+    if judge is not None and judge not in common:
+        from prefbench.errors import unknown_name
+
+        raise unknown_name("judge's scores", judge, common)
+    result = diff_conditions(*folders, judge=judge or (common[0] if len(common) == 1 else None))
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_differences(result)
 
 
 def _load(study: Path, judge: str | None, conditions: str | None) -> Any:

@@ -68,7 +68,8 @@ def demo(
     """
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
-    from prefbench.cli.tables import print_aggregate, print_effects
+    from prefbench.cli.statistics_tables import print_effects
+    from prefbench.cli.tables import print_aggregate
     from prefbench.demo import run_demo
 
     with StderrProgress() as progress:

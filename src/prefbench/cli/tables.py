@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from prefbench.aggregate import Aggregate
     from prefbench.compare import Comparison
-    from prefbench.stats import Statistics
+    from prefbench.differences import ManifestDiff
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
@@ -133,82 +133,67 @@ def print_comparison(result: Comparison) -> None:
                 percent(result.first_rate),
                 percent(result.second_rate),
                 points(overall.estimate),
-                _points_interval(overall.low, overall.high),
+                points_interval(overall.low, overall.high),
                 p_value(overall.p),
             ]
         ],
     )
     for by in ("domain", "temperature", "format"):
         if result.tables[by].height > 1:
-            columns = [text(by), share("first", "first"), share("second", "second"), *_in_points(DIFFERENCE)]
+            columns = [text(by), share("first", "first"), share("second", "second"), *in_points(DIFFERENCE)]
             show(f"By {by} (Holm over the rows)", result.tables[by], columns)
     columns = [text("first"), text("second"), count("n_records", "records"), share("share", "share")]
     show("What most answers of a record did", result.tables["transitions"], columns)
-    moved = [text("domain"), text("id"), share("first", "first"), share("second", "second")]
-    show(
-        "Prompts that moved most",
-        result.tables["moved"],
-        [*moved, difference("difference", "difference")],
-    )
+    _print_moves(result)
+    print_equivalence(result)
     note("Differences are in percentage points of the response-level rate, paired by prompt.")
     print_notes(result.notes)
 
 
-def print_statistics(result: Statistics) -> None:
-    """Print the statistics of a study."""
-    tables = result.tables
-    condition = text("condition")
-    show(f"Rates (judge: {result.judge})", tables["rates"], [condition, *COUNTS, *RATES])
-    show("Rates by domain", tables["domain_rates"], [condition, text("domain"), *COUNTS, *RATES])
-    if tables["format_rates"].height > len(result.conditions):
-        show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
-    print_effects(result)
-    adjusted = f"adjusted by {result.correction}"
-    gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
-    show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
-    temperature = [condition, text("colder"), text("hotter"), *_in_points(DIFFERENCE)]
-    margin = f"within {100 * result.margin:.0f} points"
+def _print_moves(result: Comparison) -> None:
+    how = ("<how", lambda row: row["move"].replace("_", " "))
     show(
-        f"Temperatures, paired by prompt ({adjusted})",
-        tables["temperature_differences"],
-        [*temperature, p("p_equivalence", f"p ({margin})")],
+        "How records moved",
+        result.tables["moves"],
+        [how, count("n_records", "records"), share("share", "share")],
     )
-    pairs = [condition, text("higher"), text("lower"), *_in_points(DIFFERENCE)]
-    show(f"Formats, within domains ({adjusted})", tables["format_differences"], pairs)
-    stable = [count("n_pairs", "pairs"), difference("largest_difference", "largest"), p("p", f"p ({margin})")]
-    verdict = ("<stable", lambda row: {True: "shown", False: "not shown"}.get(row["stable"], "-"))
+    prompt = [text("domain"), text("id"), share("first", "first"), share("second", "second")]
+    chosen = [text("first_choice", "chosen first"), text("second_choice", "chosen then")]
     show(
-        f"Is the rate stable over temperature, {margin}?", tables["stability"], [condition, *stable, verdict]
+        "Prompts that moved most",
+        result.tables["moved"],
+        [*prompt, difference("difference", "difference"), how, *chosen],
     )
-    _print_bounds(tables["bounds"])
+
+
+def print_equivalence(result: Comparison) -> None:
+    """Print whether the difference is shown to lie within the margin, and the difference on other scales."""
+    test, sizes = result.equivalence, result.sizes
+    verdict = "is shown" if test.equivalent else "is not shown"
+    note(
+        f"Equivalence within {100 * test.margin:g} points {verdict}: {100 * (2 * test.level - 1):g}% interval "
+        f"{points_interval(test.low, test.high)}, p {p_value(test.p)}."
+    )
+    note(
+        f"Other scales: Cohen's h {number(sizes.cohens_h)}, marginal odds ratio {number(sizes.odds_ratio)}, risk ratio "
+        f"{number(sizes.risk_ratio)}, Cohen's d of the paired differences {number(sizes.cohens_dz)}."
+    )
+
+
+def print_differences(result: ManifestDiff) -> None:
+    """Print in what two conditions differ."""
+    rows = [[each.setting, _short(each.first), _short(each.second), each.kind] for each in result.differences]
+    title = f"{result.first} and {result.second}"
+    if rows:
+        print_table(title, ["<setting", f"<{result.first}", f"<{result.second}", "<kind"], rows)
+    else:
+        note(f"{title}: no setting differs")
     print_notes(result.notes)
-    note(result.scope)
 
 
-def print_effects(result: Statistics) -> None:
-    """Print the differences between conditions, paired by prompt."""
-    columns = [
-        text("first_condition", "from"),
-        text("second_condition", "to"),
-        share("first", "first"),
-        share("second", "second"),
-        *_in_points(DIFFERENCE),
-        p("p_sign_flip", "sign-flip p"),
-    ]
-    title = f"Effects between conditions (percentage points, adjusted by {result.correction})"
-    show(title, result.tables["effects"], columns)
-
-
-def _print_bounds(bounds: polars.DataFrame) -> None:
-    """Print the worst cases where cells are missing; without any there is nothing to say."""
-    if bounds["n_missing"].sum():
-        against = text("baseline", "minus")
-        missing = [text("condition"), against, count("n_cells", "cells"), count("n_missing", "missing")]
-        show(
-            "Worst cases, were all that is missing N or Y",
-            bounds,
-            [*missing, limits("low", "high", "bounds")],
-        )
+def _short(value: Any) -> str:
+    shown = "-" if value is None else str(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def print_notes(notes: Sequence[str]) -> None:
@@ -217,15 +202,16 @@ def print_notes(notes: Sequence[str]) -> None:
         note(f"note: {line}")
 
 
-def _in_points(columns: Sequence[Column]) -> list[Column]:
+def in_points(columns: Sequence[Column]) -> list[Column]:
     """Return the columns with their interval written as one of differences."""
     return [
-        (header, lambda row: _points_interval(row["low"], row["high"]))
+        (header, lambda row: points_interval(row["low"], row["high"]))
         if header == "95% interval"
         else (header, read)
         for header, read in columns
     ]
 
 
-def _points_interval(low: float | None, high: float | None) -> str:
+def points_interval(low: float | None, high: float | None) -> str:
+    """Return an interval of differences in percentage points."""
     return "-" if low is None or high is None else f"[{points(low)}, {points(high)}]"

@@ -91,6 +91,22 @@ def sign_flip_p(differences: ArrayLike, *, draws: int = 9_999, seed: int = 0) ->
     return (extreme + 1) / (draws + 1)
 
 
+def sign_flip_asymptotic_p(differences: ArrayLike) -> float:
+    """Return the two-sided normal approximation to the sign-flip test: z = sum(d)/sqrt(sum(d^2)).
+
+    `coin::symmetry_test` in R (Hothorn et al. 2008). NaN is left out; ValueError if no difference is left, 1 if
+    all are zero.
+    """
+    from scipy.special import ndtr
+
+    data = np.asarray(differences, dtype=float)
+    data = data[np.isfinite(data)]
+    if not data.size:
+        raise ValueError("no prompt has a difference")
+    spread = math.sqrt(float(data @ data))
+    return float(2 * ndtr(-abs(float(data.sum())) / spread)) if spread >= NO_SPREAD else 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equivalence:
     """Two one-sided tests: is the mean difference within plus and minus the margin?"""

@@ -92,6 +92,26 @@ def cell_rate(
     return _rate(name, moments, float(low), float(high), method="wilson_effective", level=level)
 
 
+def logit_t_rate(
+    prompt_rates: ArrayLike, *, strata: ArrayLike | None = None, level: float = 0.95, name: str = "rate"
+) -> Estimate:
+    """Return the mean of per-prompt rates (n,) with a t interval on its logit, carried back to the rate.
+
+    Agresti (2013), 1.4.1, with the variance between prompts and the delta method. Never leaves [0, 1]. Raises
+    ValueError at a mean of 0 or 1, where `cell_rate` still has limits, and without two prompts in a stratum.
+    """
+    _check_rates(prompt_rates)
+    moments = stratified_moments(prompt_rates, strata=strata)
+    _check_spread(moments, name)
+    p = moments.mean
+    if not 0 < p < 1:
+        raise ValueError(f"{name}: a rate of {p:g} has no logit; use cell_rate")
+    half = float(t_quantile(moments.df, level=level) * np.sqrt(moments.variance) / (p * (1 - p)))
+    logit = float(np.log(p / (1 - p)))
+    low, high = (float(1 / (1 + np.exp(-(logit + side * half)))) for side in (-1, 1))
+    return _rate(name, moments, min(low, p), max(high, p), method="logit_t", level=level)
+
+
 def fixed_prompts_rate(
     yes: ArrayLike, readable: ArrayLike, *, level: float = 0.95, name: str = "rate"
 ) -> Estimate:

@@ -1,0 +1,204 @@
+"""The tables that `prefbench stats` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefbench.cli.output import note, number, points
+from prefbench.cli.tables import (
+    COUNTS,
+    DIFFERENCE,
+    RATES,
+    Row,
+    count,
+    decimal,
+    difference,
+    in_points,
+    limits,
+    p,
+    points_interval,
+    print_notes,
+    share,
+    show,
+    text,
+)
+
+if TYPE_CHECKING:
+    import polars
+
+    from prefbench.stats import Statistics
+
+
+def print_statistics(result: Statistics) -> None:
+    """Print the statistics of a study."""
+    tables = result.tables
+    condition, adjusted = text("condition"), f"adjusted by {result.correction}"
+    show(f"Rates (judge: {result.judge})", tables["rates"], [condition, *COUNTS, *RATES])
+    show("Rates by domain", tables["domain_rates"], [condition, text("domain"), *COUNTS, *RATES])
+    if tables["format_rates"].height > len(result.conditions):
+        show("Rates by format", tables["format_rates"], [condition, text("format"), *COUNTS, *RATES])
+    adjusted = f"adjusted by {result.correction}"
+    print_effects(result)
+    gradient = [text("highest"), text("lowest"), difference("gradient", "gap"), p("p", "p")]
+    show("Do domains differ?", tables["domain_tests"], [condition, count("n_domains", "domains"), *gradient])
+    temperature = [condition, text("colder"), text("hotter"), *in_points(DIFFERENCE)]
+    margin = f"within {100 * result.margin:.0f} points"
+    show(
+        f"Temperatures, paired by prompt ({adjusted})",
+        tables["temperature_differences"],
+        [*temperature, p("p_equivalence", f"p ({margin})")],
+    )
+    pairs = [condition, text("higher"), text("lower"), *in_points(DIFFERENCE)]
+    show(f"Formats, within domains ({adjusted})", tables["format_differences"], pairs)
+    stable = [count("n_pairs", "pairs"), difference("largest_difference", "largest"), p("p", f"p ({margin})")]
+    verdict = ("<stable", lambda row: {True: "shown", False: "not shown"}.get(row["stable"], "-"))
+    show(
+        f"Is the rate stable over temperature, {margin}?", tables["stability"], [condition, *stable, verdict]
+    )
+    _print_trend(tables["temperature_trend"])
+    _print_consistency(tables["consistency"])
+    _print_outcomes(result)
+    _print_corrected(result)
+    _print_bounds(tables["bounds"])
+    print_notes(result.notes)
+    note(result.scope)
+
+
+def _print_bounds(bounds: polars.DataFrame) -> None:
+    """Print the worst cases where cells are missing; without any there is nothing to say."""
+    if bounds["n_missing"].sum():
+        against = text("baseline", "minus")
+        missing = [text("condition"), against, count("n_cells", "cells"), count("n_missing", "missing")]
+        show(
+            "Worst cases, were all that is missing N or Y",
+            bounds,
+            [*missing, limits("low", "high", "bounds")],
+        )
+
+
+def print_effects(result: Statistics) -> None:
+    """Print the factorial effects where the treatments are known, else the pairs of conditions."""
+    tables, adjusted = result.tables, f"adjusted by {result.correction}"
+    if result.factors:
+        factorial = tables["factorial"]
+        for scale, title in (("rate_difference", "percentage points"), ("log_odds", "log odds ratios")):
+            show(
+                f"Effects of {' and '.join(result.factors)}, in {title} ({adjusted})",
+                factorial.filter(factorial["scale"] == scale),
+                [text("name", "effect"), text("kind"), *_numbers(scale), text("method")],
+            )
+    else:
+        pair = [text("first_condition", "from"), text("second_condition", "to")]
+        rates = [share("first", "first"), share("second", "second"), *in_points(DIFFERENCE)]
+        show(
+            f"Effects between conditions ({adjusted})",
+            tables["effects"],
+            [*pair, *rates, p("p_sign_flip", "sign-flip p")],
+        )
+    show(
+        f"Effects by domain ({adjusted} over the domains)",
+        tables["domain_effects"],
+        [text("name", "effect"), text("domain"), *_numbers("rate_difference")],
+    )
+    tests = [text("name", "effect"), difference("smallest", "smallest"), difference("largest", "largest")]
+    show("Do domains share an effect?", tables["domain_effect_tests"], [*tests, p("p", "p")])
+
+
+def _numbers(scale: str) -> list[Any]:
+    """Return the columns of an estimate: in points, or as log odds."""
+    plain = scale == "rate_difference"
+
+    def value(row: Row) -> str:
+        return points(row["estimate"]) if plain else number(row["estimate"])
+
+    def interval(row: Row) -> str:
+        if row["low"] is None or plain:
+            return points_interval(row["low"], row["high"])
+        return f"[{number(row['low'])}, {number(row['high'])}]"
+
+    tests = [p("p", "p"), p("p_adjusted", "p (adjusted)")]
+    return [
+        count("n", "prompts"),
+        count("n_missing", "missing"),
+        ("effect", value),
+        ("interval", interval),
+        *tests,
+    ]
+
+
+def _print_trend(trend: polars.DataFrame) -> None:
+    slope = [count("n_prompts", "prompts"), difference("slope", "per 1.0"), limits("low", "high", "interval")]
+    tests = [p("p", "p (slope)"), p("p_change", "p (any change)"), p("p_bend", "p (not a line)")]
+    show("Trend over temperature", trend, [text("condition"), *in_points(slope), *tests])
+
+
+def _print_consistency(table: polars.DataFrame) -> None:
+    icc = (
+        "interval",
+        lambda row: "-" if row["icc"] is None else f"[{row['icc_low']:.2f}, {row['icc_high']:.2f}]",
+    )
+    agreement = [decimal("pairwise_agreement", "pairwise"), decimal("icc", "ICC"), icc]
+    shares = [share(f"{part}_share", part) for part in ("domain", "prompt", "temperature", "sampling")]
+    show(
+        "How alike the answers to a prompt are, and where the variance of an answer lies",
+        table,
+        [text("condition"), *agreement, decimal("choice_agreement", "same choice"), *shares],
+    )
+
+
+def _print_outcomes(result: Statistics) -> None:
+    if "co_outcomes" not in result.tables:
+        return
+    counts = [count("n_answers", "answers"), count("n_flagged", "found"), share("rate", "share")]
+    outcome = text("outcome", "answers that are")
+    show(
+        "Refused, truncated and incoherent answers",
+        result.tables["co_outcomes"],
+        [text("condition"), outcome, *counts, limits("low", "high", "95% interval")],
+    )
+    named = {"share": "share of such answers", "rate_without": "rate among the others"}
+    quantity = ("<effect on", lambda row: named[row["quantity"]])
+    show(
+        "Effects on them, and effects on the rate without them",
+        result.tables["co_outcome_effects"],
+        [
+            outcome,
+            quantity,
+            text("name", "effect"),
+            *_numbers("rate_difference"),
+            difference("change", "change"),
+        ],
+    )
+
+
+def _print_corrected(result: Statistics) -> None:
+    if "corrected" not in result.tables:
+        return
+    errors = [
+        decimal("agreement", "agreement"),
+        decimal("sensitivity", "sensitivity"),
+        decimal("specificity", "specificity"),
+    ]
+    show(
+        f"The judge {result.judge} against human labels",
+        result.tables["judge_errors"],
+        [
+            text("condition"),
+            count("n_labels", "labels"),
+            *errors,
+            share("human_rate", "human"),
+            share("judge_rate", "judge"),
+        ],
+    )
+    table = result.tables["corrected"]
+    rates = [share("estimate", "rate"), limits("low", "high", "interval"), text("method")]
+    show(
+        "Rates, as a human would read them",
+        table.filter(table["kind"] == "rate"),
+        [text("name", "condition"), count("n_labels", "labels"), *rates],
+    )
+    show(
+        "Effects, as judged and as a human would read them",
+        table.filter((table["kind"] != "rate") & (table["kind"] != "none")),
+        [text("name", "effect"), count("n_labels", "labels"), *_numbers("rate_difference"), text("method")],
+    )

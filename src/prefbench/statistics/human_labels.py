@@ -1,0 +1,121 @@
+"""Rates corrected by human labels of some answers: prediction-powered inference, clustered by prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prefbench.statistics.clustered import CellFit, group_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+FEWEST_PROMPTS = 10
+"""Fewer labelled prompts in a cell give no variance worth the name."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledAnswers:
+    """Answers that a human and the judge have both read, (L,) each."""
+
+    human: Floats
+    """1 for Y, 0 for N."""
+    judge: Floats
+    """The judge's verdict on the same answer."""
+    prompt: NDArray[np.intp]
+    """Row of the prompt in the table of judged rates."""
+    cell: NDArray[np.intp]
+    """Column of the cell there."""
+    weight: Floats
+    """How many answers each stands for, up to a factor; all one if labels were drawn evenly."""
+
+    def __post_init__(self) -> None:
+        columns = (self.human, self.judge, self.prompt, self.cell, self.weight)
+        if any(column.shape != self.human.shape or column.ndim != 1 for column in columns):
+            raise ValueError("labelled answers have one label, verdict, prompt, cell and weight each")
+        if not (np.isin(self.human, (0, 1)).all() and np.isin(self.judge, (0, 1)).all()):
+            raise ValueError("labels and verdicts are 0 or 1; leave out what could not be read")
+        if not (self.weight > 0).all():
+            raise ValueError("the weights of labelled answers are positive")
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedFit:
+    """Cells corrected by labels, with how much the judge was trusted."""
+
+    fit: CellFit
+    tuning: Floats
+    """(C,): lambda, 0 where the judge is of no use and only labels count, 1 where it is fully used."""
+    labels: NDArray[np.intp]
+    """(C,): labelled answers."""
+    labelled_prompts: NDArray[np.intp]
+
+
+def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None = None) -> CorrectedFit:
+    """Return the rates of C cells as a human would read them, from judged rates (n, C) and labelled answers.
+
+    Cell c: lambda mean(judged) + mean over labels of (human - lambda judge), with lambda in [0, 1] that
+    minimises the variance unless `tuning` gives it: PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), here
+    with the judged set containing the labelled one and influences summed within prompts. Each cell has its own
+    lambda and its own correction, so that a judge that errs differently by condition biases nothing. The labels
+    must be a random sample of the answers, up to their weights. t with labelled prompts - 1.
+    Raises ValueError for a cell with fewer than 10 labelled prompts or no judged rate.
+    """
+    judged = np.asarray(rates, dtype=float)
+    if judged.ndim != 2 or (judged < 0).any() or (judged > 1).any():
+        raise ValueError("judged rates lie between 0 and 1, one row a prompt and one column a cell")
+    estimates, influences, tunings, counts, prompts = [], [], [], [], []
+    for cell in range(judged.shape[1]):
+        chosen = labels.cell == cell
+        human, verdict, prompt, labelled = _by_prompt(labels, chosen, len(judged))
+        if labelled < FEWEST_PROMPTS:
+            raise ValueError(
+                f"cell {cell} has labels of {labelled} prompts: a correction needs {FEWEST_PROMPTS}"
+            )
+        column = judged[:, cell]
+        present = np.isfinite(column)
+        if not present.any():
+            raise ValueError(f"cell {cell} has no judged rate")
+        mean = float(column[present].mean())
+        whole = np.where(present, column - mean, 0.0) / present.sum()
+        share = prompt / prompt.sum()
+        truth, read = human / prompt.sum(), verdict / prompt.sum()
+        truth_part, read_part = truth - share * truth.sum(), read - share * read.sum() - whole
+        best = _tune(truth_part, read_part) if tuning is None else tuning
+        estimates.append(best * mean + truth.sum() - best * read.sum())
+        influences.append(truth_part - best * read_part)
+        tunings.append(best)
+        counts.append(int(chosen.sum()))
+        prompts.append(labelled)
+    influence = np.stack(influences, axis=1)
+    fewest = min(prompts)
+    fit = CellFit(
+        estimates=np.array(estimates),
+        covariance=influence.T @ influence * (fewest / (fewest - 1)),
+        df=fewest - 1,
+        n=len(judged),
+        method="ppi_plus_plus",
+        scale="rate_difference",
+    )
+    return CorrectedFit(fit, np.array(tunings), np.array(counts), np.array(prompts))
+
+
+def _tune(truth: Floats, read: Floats) -> float:
+    spread = float(read @ read)
+    return float(np.clip(truth @ read / spread, 0.0, 1.0)) if spread > 0 else 0.0
+
+
+def _by_prompt(
+    labels: LabelledAnswers, chosen: NDArray[np.bool_], prompts: int
+) -> tuple[Floats, Floats, Floats, int]:
+    """Return sums over each prompt's labelled answers of weight*human, weight*judge and weight; and their number."""
+    weight, place = labels.weight[chosen], labels.prompt[chosen]
+    sums = [
+        group_sums(place, weight * values, prompts)
+        for values in (labels.human[chosen], labels.judge[chosen], np.ones(int(chosen.sum())))
+    ]
+    return sums[0], sums[1], sums[2], int((sums[2] > 0).sum())

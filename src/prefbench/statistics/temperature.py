@@ -1,0 +1,74 @@
+"""How a rate moves with temperature, paired within prompts: slope, any change, and departure from a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from prefbench.statistics.clustered import WaldTest, wald_test
+from prefbench.statistics.estimate import Estimate
+from prefbench.statistics.factorial import paired_cells
+from prefbench.statistics.paired import mean_difference
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class TemperatureTrend(NamedTuple):
+    """What T temperatures show; a test is None where it does not exist or the rates do not vary."""
+
+    slope: Estimate
+    """Mean per-prompt slope of the rate per 1.0 of temperature; scale `rate_per_temperature`."""
+    change: WaldTest | None
+    """All T rates are one: T - 1 contrasts."""
+    bend: WaldTest | None
+    """The T rates lie on a line: T - 2 contrasts; None for two temperatures."""
+
+
+def temperature_trend(
+    rates: ArrayLike,
+    temperatures: ArrayLike,
+    *,
+    strata: ArrayLike | None = None,
+    level: float = 0.95,
+    name: str = "slope",
+) -> TemperatureTrend:
+    """Return the trend of rates (n, T) at temperatures (T,), over prompts that have all of them.
+
+    Each prompt gives one least-squares slope (paired t); the joint tests are clustered Wald tests with F
+    (Hotelling). Raises ValueError for fewer than two temperatures or no two complete prompts in a stratum.
+    """
+    data, at = np.asarray(rates, dtype=float), np.asarray(temperatures, dtype=float)
+    if data.ndim != 2 or data.shape[1:] != at.shape or np.unique(at).size < max(at.size, 2):
+        raise ValueError("a trend needs two temperatures or more, each once, and one column of rates each")
+    centred = at - at.mean()
+    weights = centred / (centred @ centred)
+    found = mean_difference(
+        data @ weights, strata=strata, bound=float(np.abs(weights).sum() / 2), level=level, name=name
+    )
+    slope = Estimate(**{**found.to_dict(), "scale": "rate_per_temperature"})
+    fit = paired_cells(data, strata=strata)
+    steps = np.diff(np.eye(at.size), axis=0)
+    bends = _orthogonal_to_lines(at)
+    tests = [
+        _test(contrasts @ fit.estimates, contrasts @ fit.covariance @ contrasts.T, fit.df)
+        for contrasts in (steps, bends)
+    ]
+    return TemperatureTrend(slope, *tests)
+
+
+def _orthogonal_to_lines(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return T - 2 contrasts (T - 2, T) that are zero for every straight line in the temperatures."""
+    lines = np.stack([np.ones_like(at), at], axis=1)
+    complement: NDArray[np.float64] = np.linalg.qr(lines, mode="complete")[0][:, 2:].T
+    return complement
+
+
+def _test(estimates: NDArray[np.float64], covariance: NDArray[np.float64], df: float) -> WaldTest | None:
+    if not estimates.size:
+        return None
+    try:
+        return wald_test(estimates, covariance, df)
+    except ValueError:  # no prompt moves with the temperature
+        return None
