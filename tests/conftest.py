@@ -18,6 +18,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 NOWHERE = "http://127.0.0.1:9"
 for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
     os.environ[variable] = ""
+# what installing a package needs, which is the one thing that a test may fetch from outside
+OUTSIDE = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
 for variable in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ[variable] = NOWHERE
     os.environ.pop(variable.lower(), None)
