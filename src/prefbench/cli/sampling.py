@@ -64,10 +64,19 @@ def sample(
     strict: StrictOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the study; 0 if not given.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="What generates: auto, hf, ..; auto if not given.")
+        str | None,
+        typer.Option(
+            help="What generates: auto, vllm, hf, openai, anthropic; auto (vllm, else hf) if not given."
+        ),
     ] = None,
     backend_option: Annotated[
         list[str] | None, typer.Option(help="key=value for the backend, e.g. batch_size=8; may be repeated.")
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="key=value for vLLM's engine, e.g. max_model_len=4096 or tensor_parallel_size=2; may be repeated."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,7 +108,10 @@ def sample(
             strict=strict,
             seed=seed,
             backend=backend,
-            backend_options=read_options(backend_option, "backend option"),
+            backend_options={
+                **read_options(backend_option, "backend option"),
+                **read_options(engine, "engine argument"),
+            },
             progress=progress,
         )
     if as_json:

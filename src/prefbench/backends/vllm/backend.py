@@ -14,6 +14,7 @@ from prefbench.backends.hf.prompts import resolve_style
 from prefbench.backends.vllm.adapters import Adapters
 from prefbench.backends.vllm.arguments import check_arguments, lora_arguments, platform_arguments
 from prefbench.backends.vllm.engine import Engine, Job, start_engine
+from prefbench.backends.vllm.interrupts import deferred_interrupt
 from prefbench.backends.vllm.loading import load_parts
 from prefbench.backends.vllm.logs import EngineLog
 from prefbench.backends.vllm.requests import PromptEncoder, make_parameters, read_completion
@@ -108,15 +109,16 @@ class VllmBackend:
         engine, coming = self._ready(), iter(requests)
         running: dict[str, Request] = {}
         try:
-            while True:
-                refused = self._feed(engine, coming, running)
-                yield from refused
-                if not running:
-                    if not refused:
+            with deferred_interrupt() as interrupt:
+                while True:
+                    refused = self._feed(engine, coming, running)
+                    yield from refused
+                    if not running and not refused:
                         return
-                    continue
-                for name, output in engine.poll():
-                    yield read_completion(running.pop(name), output.outputs)
+                    for name, output in engine.poll() if running else []:
+                        yield read_completion(running.pop(name), output.outputs)
+                    if interrupt.pressed:
+                        raise KeyboardInterrupt
         finally:
             engine.abort(list(running))
 

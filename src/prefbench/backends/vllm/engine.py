@@ -66,18 +66,23 @@ def start_engine(model: str, arguments: Mapping[str, Any], log: EngineLog) -> En
     if current_platform.is_cpu():
         # one process starts in seconds, and there is no device whose work could be overlapped with ours
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    replicated = int(arguments.get("data_parallel_size") or 1) > 1
     try:
         with log.captured():
-            if replicated:
+            if int(arguments.get("data_parallel_size") or 1) > 1:
                 from prefbench.backends.vllm.replicas import ReplicatedEngine
 
                 return ReplicatedEngine({"model": model, **arguments}, log)
             return SingleEngine(EngineArgs(model=model, disable_log_stats=True, **arguments), log)
     except KeyboardInterrupt:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the user is told in one line, with the log's path
+    except Exception as error:
         raise explain_start(error, model, log) from error
+
+
+def to_prompt(job: Job) -> Any:
+    """Return a job's prompt as vLLM takes it."""
+    salt = {} if job.salt is None else {"cache_salt": job.salt}
+    return {"prompt_token_ids": list(job.ids), **salt}
 
 
 class SingleEngine:
@@ -99,14 +104,16 @@ class SingleEngine:
         prompt: dict[str, Any] = {"prompt_token_ids": list(job.ids)}
         if job.salt is not None:
             prompt["cache_salt"] = job.salt
-        self._internal[name] = self._engine.add_request(name, prompt, job.parameters, lora_request=job.adapter)  # type: ignore[arg-type]
+        self._internal[name] = self._engine.add_request(
+            name, prompt, job.parameters, lora_request=job.adapter
+        )
         return name
 
     def poll(self) -> list[tuple[str, Any]]:
         """Run one step and return the jobs that it finished."""
         try:
             outputs = self._engine.step()
-        except Exception as error:  # noqa: BLE001 - the engine is gone after any fault in a step
+        except Exception as error:
             raise explain_death(error, self._log) from error
         finished = [(output.request_id, output) for output in outputs if output.finished]
         for name, _ in finished:
