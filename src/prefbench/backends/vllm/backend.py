@@ -16,7 +16,7 @@ from prefbench.backends.vllm.arguments import check_arguments, lora_arguments, p
 from prefbench.backends.vllm.engine import Engine, Job, start_engine
 from prefbench.backends.vllm.interrupts import deferred_interrupt
 from prefbench.backends.vllm.loading import load_parts
-from prefbench.backends.vllm.logs import EngineLog
+from prefbench.backends.vllm.logs import engine_log
 from prefbench.backends.vllm.requests import PromptEncoder, make_parameters, read_completion
 from prefbench.errors import PrefbenchWarning
 from prefbench.records import PromptStyle
@@ -47,8 +47,7 @@ class VllmBackend:
         **engine: Any,
     ) -> None:
         """Check what is asked for; the engine starts with the first prompt, when its conditions are known."""
-        self._log = EngineLog()
-        self._log.configure()
+        self._log = engine_log()
         self._name = model
         self._seeded = seeded
         self._enable_thinking = enable_thinking
@@ -127,7 +126,6 @@ class VllmBackend:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-        self._log.discard()
 
     def _feed(
         self, engine: Engine, coming: Iterator[Request], running: dict[str, Request]
