@@ -12,6 +12,7 @@ from prefbench.plugins import check_options, known_names, load_plugin, refuse_ke
 
 BACKENDS: Mapping[str, str] = {
     "hf": "prefbench.backends.hf:HfBackend",
+    "vllm": "prefbench.backends.vllm:VllmBackend",
     "openai": "prefbench.backends.openai:OpenAIBackend",
     "anthropic": "prefbench.backends.anthropic:AnthropicBackend",
 }

@@ -1,0 +1,185 @@
+"""The `vllm` backend: a stream of requests of all conditions through one engine."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from prefbench.backends.base import Completion, Request, Treatment
+from prefbench.backends.hf.loading import identify_model
+from prefbench.backends.hf.prompts import resolve_style
+from prefbench.backends.vllm.adapters import Adapters
+from prefbench.backends.vllm.arguments import check_arguments, lora_arguments, platform_arguments
+from prefbench.backends.vllm.engine import Engine, Job, start_engine
+from prefbench.backends.vllm.loading import load_parts
+from prefbench.backends.vllm.logs import EngineLog
+from prefbench.backends.vllm.requests import PromptEncoder, make_parameters, read_completion
+from prefbench.errors import PrefbenchWarning
+from prefbench.records import PromptStyle
+
+SEEDING = (
+    "answer i of a prompt is drawn by vLLM with the seed `seed + i`, whatever else is in the batch; the distributions "
+    "are equal up to floating-point rounding between batches"
+)
+UNSEEDED = "answers are drawn without seeds: a second run gives others"
+AHEAD = 2
+"""Answers in the engine or waiting there, as a multiple of what it runs at once: enough that it never idles."""
+
+
+class VllmBackend:
+    """Samples with vLLM. Engine arguments (`max_model_len`, `dtype`, `tensor_parallel_size`, ..) are vLLM's own."""
+
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "system_prompt", "stop", "chat", "adapter", "steering", "schema"}
+    )
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        seeded: bool = True,
+        enable_thinking: bool = False,
+        allow_other_base: bool = False,
+        **engine: Any,
+    ) -> None:
+        """Check what is asked for; the engine starts with the first prompt, when its conditions are known."""
+        self._log = EngineLog()
+        self._log.configure()
+        self._name = model
+        self._seeded = seeded
+        self._enable_thinking = enable_thinking
+        self._given = check_arguments(engine)
+        self._parts = load_parts(model, self._given)
+        self._weights = identify_model(model, SimpleNamespace(config=self._parts.config))
+        self._encoder = PromptEncoder(self._parts.tokenizer, enable_thinking=enable_thinking)
+        self._adapters = Adapters(name=model, weights=self._weights, allow_other_base=allow_other_base)
+        self._treatments: dict[Treatment, None] = {}
+        self._engine: Engine | None = None
+
+    @property
+    def block(self) -> int:
+        """1: requests are streamed, none waits for another."""
+        return 1
+
+    def identify(self, treatment: Treatment) -> dict[str, Any]:
+        """Return the weights, the adapter's, the number format, how prompts are put, and whether draws are seeded."""
+        template = self._parts.tokenizer.chat_template
+        style = self._style(treatment)
+        adapter = self._adapters.identify(treatment.adapter)
+        self._treatments.setdefault(treatment)
+        return {
+            "weights": self._weights,
+            "adapter_weights": adapter,
+            "dtype": self._dtype(),
+            "quantization": self._given.get("quantization"),
+            "prompt_style": style,
+            "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest() if template else None,
+            "enable_thinking": self._enable_thinking if style == "chat" else None,
+            "seeded": self._seeded,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the engine's settings and versions, and what seeds guarantee; starts it if need be."""
+        import torch
+        import transformers
+        import vllm
+
+        config = self._ready().config
+        return {
+            "architecture": self._parts.architecture,
+            "device": str(config.device_config.device_type),
+            "context": int(config.model_config.max_model_len),
+            "versions": {
+                "vllm": vllm.__version__,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+            "engine": {name: _plain(value) for name, value in sorted(self._given.items())},
+            "compiled": not config.model_config.enforce_eager and config.compilation_config.mode.value > 0,
+            "prefix_caching": bool(config.cache_config.enable_prefix_caching),
+            "seeding": SEEDING if self._seeded else UNSEEDED,
+        }
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield completions in the order in which they finish. Requests are taken as the engine drains."""
+        engine, coming = self._ready(), iter(requests)
+        running: dict[str, Request] = {}
+        try:
+            while True:
+                refused = self._feed(engine, coming, running)
+                yield from refused
+                if not running:
+                    if not refused:
+                        return
+                    continue
+                for name, output in engine.poll():
+                    yield read_completion(running.pop(name), output.outputs)
+        finally:
+            engine.abort(list(running))
+
+    def close(self) -> None:
+        """Give the device back."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self._log.discard()
+
+    def _feed(
+        self, engine: Engine, coming: Iterator[Request], running: dict[str, Request]
+    ) -> list[Completion]:
+        """Submit requests until the engine has enough ahead; return those that cannot be asked."""
+        refused = []
+        room = AHEAD * int(engine.config.scheduler_config.max_num_seqs)
+        waiting = sum(request.n for request in running.values())
+        while waiting < room and (request := next(coming, None)) is not None:
+            job = self._prepare(engine, request)
+            if isinstance(job, str):
+                refused.append(Completion(request, error=job, fault="overflow"))
+                continue
+            running[engine.submit(job)] = request
+            waiting += request.n
+        return refused
+
+    def _prepare(self, engine: Engine, request: Request) -> Job | str:
+        """Return a request as the engine takes it, or what is wrong with it."""
+        treatment = request.treatment
+        style = self._style(treatment)
+        ids = self._encoder.encode(request.prompt, treatment, style)
+        context = int(engine.config.model_config.max_model_len)
+        if len(ids) >= context:
+            return f"the prompt has {len(ids)} tokens, the model's context is {context}"
+        parameters = make_parameters(
+            request, room=context - len(ids), style=style, seeded=self._seeded, slot=None
+        )
+        return Job(ids, parameters, self._adapters.request(treatment.adapter), treatment.condition)
+
+    def _ready(self) -> Engine:
+        """Return the running engine; start it with room for every condition that has been named."""
+        if self._engine is None:
+            lora, raised = lora_arguments(self._given, self._adapters.ranks)
+            for line in raised:
+                warnings.warn(line, PrefbenchWarning, stacklevel=2)
+            arguments = {**self._given, **platform_arguments(self._given), **lora}
+            self._engine = start_engine(self._name, arguments, self._log)
+        return self._engine
+
+    def _style(self, treatment: Treatment) -> PromptStyle:
+        return resolve_style(treatment.prompt_style, self._name, self._parts.tokenizer)
+
+    def _dtype(self) -> str:
+        """Return the number format as the engine will have it."""
+        from vllm.platforms import current_platform
+
+        given = str(self._given.get("dtype", "auto"))
+        if given != "auto":
+            return given
+        if current_platform.is_cpu():
+            return "float32"
+        return str(getattr(self._parts.text, "dtype", None) or "auto").removeprefix("torch.")
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
