@@ -110,7 +110,7 @@ def check_controls(bench: Bench, plan: Plan, texts: Sequence[Text], *, seed: int
 
 
 def _check_random(bench: Bench, plan: Plan, random: Plan, texts: Sequence[Text]) -> float | None:
-    layer = _strongest(plan)
+    layer = strongest_block(plan)
     table = plan.tables[layer]
     expected = [
         float(random.tables[layer][kind] @ row / (row @ row)) if row.any() else None
@@ -132,7 +132,7 @@ def _check_random(bench: Bench, plan: Plan, random: Plan, texts: Sequence[Text])
 
 
 def _check_wrong_layer(bench: Bench, plan: Plan, texts: Sequence[Text]) -> dict[str, Any] | None:
-    layer, count = _strongest(plan), bench.blocks
+    layer, count = strongest_block(plan), bench.blocks
     if count < 2:
         return None
     other = layer + 1 if layer + 1 < count else layer - 1
@@ -176,7 +176,8 @@ def _randomised(plan: Plan, rng: np.random.Generator) -> Plan:
     return Plan(tables)
 
 
-def _strongest(plan: Plan) -> int:
+def strongest_block(plan: Plan) -> int:
+    """Return the block at which a plan adds most."""
     return max(plan.layers, key=lambda layer: float(np.linalg.norm(plan.tables[layer])))
 
 

@@ -99,7 +99,9 @@ class SingleEngine:
         prompt: dict[str, Any] = {"prompt_token_ids": list(job.ids)}
         if job.salt is not None:
             prompt["cache_salt"] = job.salt
-        self._internal[name] = self._engine.add_request(name, prompt, job.parameters, lora_request=job.adapter)  # type: ignore[arg-type]
+        self._internal[name] = self._engine.add_request(
+            name, prompt, job.parameters, lora_request=job.adapter
+        )  # type: ignore[arg-type]
         return name
 
     def poll(self) -> list[tuple[str, Any]]:

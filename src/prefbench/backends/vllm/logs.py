@@ -14,7 +14,12 @@ from pathlib import Path
 import orjson
 
 _FAULT = re.compile(r"\b([A-Za-z_.]*(?:Error|Exception)): (.+)")
-_EMPTY_WORDS = ("Engine core initialization failed", "EngineCore encountered", "EngineDeadError", "See root cause")
+_EMPTY_WORDS = (
+    "Engine core initialization failed",
+    "EngineCore encountered",
+    "EngineDeadError",
+    "See root cause",
+)
 
 
 class EngineLog:

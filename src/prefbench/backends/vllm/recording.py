@@ -81,9 +81,7 @@ class Recorder:
         if compiled:
             parts, self._switched = self._switched, []
         else:
-            parts = [
-                part for part in self._model.modules() if getattr(part, "do_not_compile", True) is False
-            ]
+            parts = [part for part in self._model.modules() if getattr(part, "do_not_compile", True) is False]
             self._switched += parts
         for part in parts:
             part.do_not_compile = not compiled
@@ -135,8 +133,8 @@ class Recorder:
 
     def _log_probabilities(self, hidden: torch.Tensor) -> torch.Tensor | None:
         model = self._model
-        weight = next(model.parameters())
-        hidden = hidden.to(device=weight.device, dtype=weight.dtype)
+        table = next(iter(self._state.tables.values()))
+        hidden = hidden.to(device=table.device, dtype=table.dtype)
         head = getattr(model, "lm_head", None)
         # with adapters on, the wrapper round the processor wants the tokens of a running batch
         processor = getattr(getattr(model, "logits_processor", None), "base_layer", None)

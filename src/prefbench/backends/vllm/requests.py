@@ -60,7 +60,9 @@ def read_completion(request: Request, outputs: Sequence[Any]) -> Completion:
     broken = [each.finish_reason for each in outputs if each.finish_reason not in ("stop", "length")]
     if broken or not outputs:
         return Completion(
-            request, error=f"vLLM ended an answer with {broken[0] if broken else 'nothing'!r}", fault="transient"
+            request,
+            error=f"vLLM ended an answer with {broken[0] if broken else 'nothing'!r}",
+            fault="transient",
         )
     answers = tuple(Output(each.text, each.finish_reason, len(each.token_ids)) for each in outputs)
     return Completion(request, outputs=answers * request.n if len(answers) < request.n else answers)

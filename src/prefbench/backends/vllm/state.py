@@ -66,9 +66,7 @@ class SteeringState:
         self._filled = 0
 
     @classmethod
-    def allocate(
-        cls, *, layers: Iterable[int], slots: int, vllm_config: Any, device: Any
-    ) -> SteeringState:
+    def allocate(cls, *, layers: Iterable[int], slots: int, vllm_config: Any, device: Any) -> SteeringState:
         """Return a state for a model; with no device on torch's default one, which vLLM sets while it loads."""
         import torch
 
@@ -156,4 +154,6 @@ class SteeringState:
 
     def _check_slot(self, slot: Any) -> None:
         if not isinstance(slot, int) or not 1 <= slot <= self.slots:
-            raise BackendError(f"no steering slot {slot!r}: the engine was started with slots 1 to {self.slots}")
+            raise BackendError(
+                f"no steering slot {slot!r}: the engine was started with slots 1 to {self.slots}"
+            )
