@@ -12,7 +12,8 @@ from steering_models import FAMILIES, VOCABULARY, draw, everywhere, make_model, 
 
 from prefbench.errors import BackendError  # noqa: E402
 from prefbench.steering import Plan, checks, steered  # noqa: E402
-from prefbench.steering.checks import Bench, check_dose, check_zero, prove_steering  # noqa: E402
+from prefbench.steering.bench import ModelBench  # noqa: E402
+from prefbench.steering.checks import check_dose, check_zero, prove_steering  # noqa: E402
 from prefbench.steering.coherence import CurvePoint, guard_coherence, repetition, trace_curve  # noqa: E402
 from prefbench.steering.measuring import (  # noqa: E402
     Answer,
@@ -26,7 +27,7 @@ from prefbench.steering.sites import find_blocks  # noqa: E402
 LENGTH = 12
 
 
-def make_bench(model, prompts: int = 3) -> Bench:
+def make_bench(model, prompts: int = 3) -> ModelBench:
     """Return a bench whose answers are sampled token by token without a cache: slow, and plain to see through."""
     rng = np.random.default_rng(0)
     ids = [rng.integers(3, VOCABULARY, 4 + index).tolist() for index in range(prompts)]
@@ -37,7 +38,7 @@ def make_bench(model, prompts: int = 3) -> Bench:
             for index, prompt in enumerate(ids)
         ]
 
-    return Bench(model, ids, answer)
+    return ModelBench(model, ids, answer)
 
 
 def draw_answer(model, plan: Plan | None, prompt: list[int], seed: int) -> list[int]:
@@ -84,7 +85,7 @@ def test_a_site_that_changes_the_vector_fails_the_dose_test(monkeypatch):
 
     monkeypatch.setattr(hooks, "find_site", lambda model, block: hooks_site(block))
     with pytest.raises(BackendError, match=r"block 1 moved by 0\.500 of what was added.*nothing was sampled"):
-        check_dose(make_model("granite"), everywhere(1), texts())
+        check_dose(make_bench(make_model("granite")), everywhere(1), texts())
 
 
 def hooks_site(block):
@@ -99,19 +100,19 @@ def test_the_branch_before_a_norm_fails_the_dose_test(monkeypatch, family):
 
     monkeypatch.setattr(hooks, "find_site", lambda model, block: hooks_site(block))
     with pytest.raises(BackendError, match="steering check failed: block 1 moved by"):
-        check_dose(make_model(family), everywhere(1, factor=20), texts())
+        check_dose(make_bench(make_model(family)), everywhere(1, factor=20), texts())
 
 
 def test_a_hook_that_adds_nothing_fails_the_dose_test(monkeypatch):
     monkeypatch.setattr("prefbench.steering.hooks.Steering._kinds", lambda *_: 0)
     with pytest.raises(BackendError, match=r"moved by 0\.000"):
-        check_dose(make_model("qwen3"), Plan({1: make_table(0, 1, 1)}), texts())
+        check_dose(make_bench(make_model("qwen3")), Plan({1: make_table(0, 1, 1)}), texts())
 
 
 def test_steering_tokens_that_it_should_not_fails(monkeypatch):
     monkeypatch.setattr("prefbench.steering.hooks.Steering._kinds", lambda *_: 2)
     with pytest.raises(BackendError, match="not steered moved by up to"):
-        check_dose(make_model("qwen3"), Plan({1: make_table(0, 1, 1)}), texts())
+        check_dose(make_bench(make_model("qwen3")), Plan({1: make_table(0, 1, 1)}), texts())
 
 
 def test_the_wrong_block_fails(monkeypatch):
@@ -120,14 +121,14 @@ def test_the_wrong_block_fails(monkeypatch):
     real = hooks.find_blocks
     monkeypatch.setattr(hooks, "find_blocks", lambda model: [real(model)[0], *real(model)[:-1]])
     with pytest.raises(BackendError, match="steering check failed"):
-        check_dose(make_model("qwen3"), everywhere(2), texts())
+        check_dose(make_bench(make_model("qwen3")), everywhere(2), texts())
 
 
 def test_answers_that_change_at_coefficient_zero_fail():
     model = make_model("qwen3")
     bench = make_bench(model)
     unsteered = bench.answer(None)
-    leaky = Bench(model, bench.prompts, lambda plan: bench.answer(everywhere(1)))
+    leaky = ModelBench(model, bench.prompts, lambda plan: bench.answer(everywhere(1)))
     assert check_zero(bench, everywhere(1), unsteered)["equal"] == 3
     with pytest.raises(BackendError, match=r"with coefficient zero \d of 3 answers differ"):
         check_zero(leaky, everywhere(1), unsteered)
@@ -136,7 +137,7 @@ def test_answers_that_change_at_coefficient_zero_fail():
 def test_a_mirror_that_does_not_mirror_fails(monkeypatch):
     monkeypatch.setattr(Plan, "scaled", lambda self, factor: self)
     with pytest.raises(BackendError, match=r"negated, block 1 moved by 1\.000"):
-        checks.check_mirror(make_model("qwen3"), everywhere(1), texts())
+        checks.check_mirror(make_bench(make_model("qwen3")), everywhere(1), texts())
 
 
 def test_coefficient_zero_has_nothing_to_prove_and_passes():

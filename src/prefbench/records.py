@@ -26,7 +26,7 @@ Format = Literal["binary_choice", "open_ended", "ranking", "quad_choice", "singl
 Verdict = Literal["Y", "N"]
 PromptStyle = Literal["auto", "chat", "completion", "qa"]
 """How a prompt is put to a model: its chat template, the prompt alone, or `Question: ... Answer:`."""
-Positions = Literal["all", "prompt", "response"]
+Positions = Literal["all", "prompt", "response", "decode"]
 """Which tokens are steered; `response` begins at the last prompt token, which decides the first answer token."""
 Label = Literal["consistent_preference", "consistent_no_preference", "mixed"]
 

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from prefbench.errors import BackendError
-from prefbench.steering.hooks import steered
-from prefbench.steering.measuring import Answer, Shift, Text, answer_texts, mean_divergence, measure_shifts
+from prefbench.steering.bench import Bench
+from prefbench.steering.measuring import Answer, Shift, Text, answer_texts
 from prefbench.steering.plan import KINDS, Plan
-from prefbench.steering.sites import find_blocks
 
 TOLERANCE = 0.02
 """How far what arrives may be from what was asked for, as a share of it."""
 RANDOM_DRAWS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What the checks need of a backend."""
-
-    model: Any
-    prompts: Sequence[Sequence[int]]
-    """Token ids of a few prompts of the study."""
-    answer: Callable[[Plan | None], list[Answer]]
-    """Answers each prompt under a plan, with the same random numbers every time."""
 
 
 def prove_steering(bench: Bench, plan: Plan, *, seed: int = 0) -> dict[str, Any]:
@@ -39,11 +26,11 @@ def prove_steering(bench: Bench, plan: Plan, *, seed: int = 0) -> dict[str, Any]
     texts = answer_texts(bench.prompts, unsteered)
     return {
         "tokens_read": sum(len(text.ids) for text in texts),
-        "sites": _sites(bench.model, plan),
+        "sites": bench.sites(plan),
         "zero": check_zero(bench, plan, unsteered),
-        "dose": check_dose(bench.model, plan, texts),
-        "mirror": check_mirror(bench.model, plan, texts),
-        "controls": check_controls(bench.model, plan, texts, seed=seed),
+        "dose": check_dose(bench, plan, texts),
+        "mirror": check_mirror(bench, plan, texts),
+        "controls": check_controls(bench, plan, texts, seed=seed),
     }
 
 
@@ -59,14 +46,14 @@ def check_zero(bench: Bench, plan: Plan, unsteered: Sequence[Answer]) -> dict[st
     return {"answers": len(unsteered), "equal": same}
 
 
-def check_dose(model: Any, plan: Plan, texts: Sequence[Text]) -> list[dict[str, Any]]:
+def check_dose(bench: Bench, plan: Plan, texts: Sequence[Text]) -> list[dict[str, Any]]:
     """At each block alone, teacher-forced: the mean shift along what is added must be its length, within 2 %.
 
     Tokens that are not to be steered must not move there, nor must anything in the block before.
     """
     figures = []
     for layer in plan.layers:
-        shifts = measure_shifts(model, plan.only(layer), texts, watch=(layer - 1, layer))
+        shifts = bench.shifts(plan.only(layer), texts, watch=(layer - 1, layer))
         shift = shifts[layer]
         shares = _shares(shift, plan.tables[layer])
         delivered = [share for share in shares.values() if share is not None]
@@ -88,11 +75,11 @@ def check_dose(model: Any, plan: Plan, texts: Sequence[Text]) -> list[dict[str, 
     return figures
 
 
-def check_mirror(model: Any, plan: Plan, texts: Sequence[Text]) -> dict[str, Any]:
+def check_mirror(bench: Bench, plan: Plan, texts: Sequence[Text]) -> dict[str, Any]:
     """With every coefficient negated, each block must move as far the other way; what follows is reported."""
     shares = {}
     for layer in plan.layers:
-        mirrored = measure_shifts(model, plan.scaled(-1.0).only(layer), texts, watch=(layer,))[layer]
+        mirrored = bench.shifts(plan.scaled(-1.0).only(layer), texts, watch=(layer,))[layer]
         for kind, share in _shares(mirrored, plan.tables[layer]).items():
             if share is None:
                 continue
@@ -102,10 +89,10 @@ def check_mirror(model: Any, plan: Plan, texts: Sequence[Text]) -> dict[str, Any
                     f"within {TOLERANCE:.0%}; nothing was sampled"
                 )
             shares[f"{layer} {kind}"] = share
-    return {"share": shares, "divergence": mean_divergence(model, plan.scaled(-1.0), texts)}
+    return {"share": shares, "divergence": bench.divergence(plan.scaled(-1.0), texts)}
 
 
-def check_controls(model: Any, plan: Plan, texts: Sequence[Text], *, seed: int) -> dict[str, Any]:
+def check_controls(bench: Bench, plan: Plan, texts: Sequence[Text], *, seed: int) -> dict[str, Any]:
     """Put random vectors of the same norm in the vector's place, and the vector at another block.
 
     A random vector must move the block along the trait only as far as it happens to point that way; a vector at a
@@ -115,21 +102,21 @@ def check_controls(model: Any, plan: Plan, texts: Sequence[Text], *, seed: int) 
     rng = np.random.default_rng(seed)
     randoms = [_randomised(plan, rng) for _ in range(RANDOM_DRAWS)]
     return {
-        "divergence": mean_divergence(model, plan, texts),
-        "random_divergence": [mean_divergence(model, each, texts) for each in randoms],
-        "random_share": _check_random(model, plan, randoms[0], texts),
-        "wrong_layer": _check_wrong_layer(model, plan, texts),
+        "divergence": bench.divergence(plan, texts),
+        "random_divergence": [bench.divergence(each, texts) for each in randoms],
+        "random_share": _check_random(bench, plan, randoms[0], texts),
+        "wrong_layer": _check_wrong_layer(bench, plan, texts),
     }
 
 
-def _check_random(model: Any, plan: Plan, random: Plan, texts: Sequence[Text]) -> float | None:
-    layer = _strongest(plan)
+def _check_random(bench: Bench, plan: Plan, random: Plan, texts: Sequence[Text]) -> float | None:
+    layer = strongest_block(plan)
     table = plan.tables[layer]
     expected = [
         float(random.tables[layer][kind] @ row / (row @ row)) if row.any() else None
         for kind, row in enumerate(table)
     ]
-    shifts = measure_shifts(model, random.only(layer), texts, watch=(layer,))
+    shifts = bench.shifts(random.only(layer), texts, watch=(layer,))
     found = _shares(shifts[layer], table)
     last = None
     for share, wanted in zip(found.values(), expected, strict=True):
@@ -144,8 +131,8 @@ def _check_random(model: Any, plan: Plan, random: Plan, texts: Sequence[Text]) -
     return last
 
 
-def _check_wrong_layer(model: Any, plan: Plan, texts: Sequence[Text]) -> dict[str, Any] | None:
-    layer, count = _strongest(plan), len(find_blocks(model))
+def _check_wrong_layer(bench: Bench, plan: Plan, texts: Sequence[Text]) -> dict[str, Any] | None:
+    layer, count = strongest_block(plan), bench.blocks
     if count < 2:
         return None
     other = layer + 1 if layer + 1 < count else layer - 1
@@ -153,7 +140,7 @@ def _check_wrong_layer(model: Any, plan: Plan, texts: Sequence[Text]) -> dict[st
     first = min(layer, other)
     # whichever block is steered, the earlier of the two tells them apart: it moves only if it is the one
     acting = moved if other > layer else plan.only(layer)
-    unmoved = measure_shifts(model, acting, texts, watch=(first,))[first]
+    unmoved = bench.shifts(acting, texts, watch=(first,))[first]
     length = float(np.linalg.norm(plan.tables[layer], axis=-1).max())
     if unmoved.largest > TOLERANCE * length:
         raise BackendError(
@@ -163,7 +150,7 @@ def _check_wrong_layer(model: Any, plan: Plan, texts: Sequence[Text]) -> dict[st
     return {
         "layer": other,
         "largest_shift_before": unmoved.largest,
-        "divergence": mean_divergence(model, moved, texts),
+        "divergence": bench.divergence(moved, texts),
     }
 
 
@@ -189,13 +176,9 @@ def _randomised(plan: Plan, rng: np.random.Generator) -> Plan:
     return Plan(tables)
 
 
-def _strongest(plan: Plan) -> int:
+def strongest_block(plan: Plan) -> int:
+    """Return the block at which a plan adds most."""
     return max(plan.layers, key=lambda layer: float(np.linalg.norm(plan.tables[layer])))
-
-
-def _sites(model: Any, plan: Plan) -> dict[str, str]:
-    with steered(model, plan) as steering:
-        return {str(layer): name for layer, name in sorted(steering.sites.items())}
 
 
 def _explain_share(share: float) -> str:

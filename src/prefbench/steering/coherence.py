@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefbench.steering.checks import Bench
-from prefbench.steering.measuring import Answer, answer_log_likelihood, answer_texts
+from prefbench.steering.bench import Bench
+from prefbench.steering.measuring import Answer, answer_texts
 from prefbench.steering.plan import Plan
 
 FACTORS = (0.0, 0.5, 1.0, 1.5)
@@ -37,7 +37,7 @@ def trace_curve(bench: Bench, plan: Plan, *, factors: Sequence[float] = FACTORS)
     points = []
     for factor in factors:
         answers = bench.answer(plan.scaled(factor) if factor else None)
-        total, tokens = answer_log_likelihood(bench.model, answer_texts(bench.prompts, answers))
+        total, tokens = bench.log_likelihood(answer_texts(bench.prompts, answers))
         repeated = [share for answer in answers if (share := repetition(answer.ids)) is not None]
         points.append(
             CurvePoint(

@@ -56,6 +56,28 @@ class Shift:
         return {name: int(count) for name, count in zip(KINDS, self.tokens, strict=True)}
 
 
+class ShiftSum:
+    """Adds up how far tokens moved."""
+
+    def __init__(self, width: int) -> None:
+        self._total = np.zeros((len(KINDS), width))
+        self._count = np.zeros(len(KINDS))
+        self._extreme = np.zeros(len(KINDS))
+
+    def add(self, change: np.ndarray, kinds: np.ndarray) -> None:
+        """Take in the change of each token [..., width], given its sort [...]; sorts below 0 do not count."""
+        for kind in range(len(KINDS)):
+            tokens = change[kinds == kind]
+            if len(tokens):
+                self._total[kind] += tokens.sum(axis=0)
+                self._count[kind] += len(tokens)
+                self._extreme[kind] = max(self._extreme[kind], float(np.linalg.norm(tokens, axis=-1).max()))
+
+    def shift(self) -> Shift:
+        """Return the means over the tokens of each sort."""
+        return Shift(self._total / np.maximum(self._count, 1)[:, None], self._count, self._extreme)
+
+
 def answer_texts(prompts: Sequence[Sequence[int]], answers: Sequence[Answer]) -> list[Text]:
     """Return each answer behind its prompt; an empty answer leaves the prompt alone."""
     return [Text([*prompts[answer.prompt], *answer.ids], len(prompts[answer.prompt])) for answer in answers]
@@ -68,25 +90,13 @@ def measure_shifts(
 
     Blocks that do not exist (before the first) are left out.
     """
-    sums: dict[int, Any] = {}
+    sums: dict[int, ShiftSum] = {}
     for chunk in _chunks(texts):
         kinds = _kinds(chunk)
         plain, moved = _block_outputs(model, None, chunk, watch), _block_outputs(model, plan, chunk, watch)
         for layer, hidden in plain.items():
-            change = moved[layer] - hidden  # [rows, tokens, width]
-            total, count, extreme = sums.setdefault(
-                layer, (np.zeros((len(KINDS), change.shape[-1])), np.zeros(len(KINDS)), np.zeros(len(KINDS)))
-            )
-            for kind in range(len(KINDS)):
-                tokens = change[kinds == kind]
-                if len(tokens):
-                    total[kind] += tokens.sum(axis=0)
-                    count[kind] += len(tokens)
-                    extreme[kind] = max(extreme[kind], float(np.linalg.norm(tokens, axis=-1).max()))
-    return {
-        layer: Shift(total / np.maximum(count, 1)[:, None], count, extreme)
-        for layer, (total, count, extreme) in sums.items()
-    }
+            sums.setdefault(layer, ShiftSum(hidden.shape[-1])).add(moved[layer] - hidden, kinds)
+    return {layer: each.shift() for layer, each in sums.items()}
 
 
 def mean_divergence(model: Any, plan: Plan, texts: Sequence[Text]) -> float:

@@ -23,7 +23,12 @@ from prefbench.steering.vectors import (
 KINDS = ("prompt", "last prompt token", "answer")
 """The rows of a table. The last prompt token is of both sorts: its output decides the first answer token."""
 
-_ROWS: Mapping[Positions, tuple[int, ...]] = {"all": (0, 1, 2), "prompt": (0, 1), "response": (1, 2)}
+_ROWS: Mapping[Positions, tuple[int, ...]] = {
+    "all": (0, 1, 2),
+    "prompt": (0, 1),
+    "response": (1, 2),
+    "decode": (2,),
+}
 
 
 class Choice(Protocol):

@@ -9,7 +9,8 @@ from prefbench.backends.base import Request, Sampling, Treatment
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.errors import BackendError
 from prefbench.records import PromptItem, RecordKey
-from prefbench.steering.checks import Bench, prove_steering
+from prefbench.steering.bench import ModelBench
+from prefbench.steering.checks import prove_steering
 from prefbench.steering.coherence import curve_as_json, guard_coherence, trace_curve
 from prefbench.steering.hooks import steered
 from prefbench.steering.measuring import Answer
@@ -44,7 +45,7 @@ def prove_treatment(
             steering.require_active()
         return _to_answers(drawn)
 
-    bench = Bench(model, [prompt.ids for prompt in prompts], answer)
+    bench = ModelBench(model, [prompt.ids for prompt in prompts], answer)
     figures = prove_steering(bench, plan, seed=SEED)
     points = trace_curve(bench, plan)
     guard = guard_coherence(points)

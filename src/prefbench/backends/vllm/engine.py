@@ -101,11 +101,8 @@ class SingleEngine:
     def submit(self, job: Job) -> str:
         """Queue a job and return its name."""
         name = next(self._names)
-        prompt: dict[str, Any] = {"prompt_token_ids": list(job.ids)}
-        if job.salt is not None:
-            prompt["cache_salt"] = job.salt
         self._internal[name] = self._engine.add_request(
-            name, prompt, job.parameters, lora_request=job.adapter
+            name, to_prompt(job), job.parameters, lora_request=job.adapter
         )
         return name
 

@@ -1,0 +1,151 @@
+"""A running vLLM engine as the checks see it: one slot, into which they put what they like."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from prefbench.backends.vllm.control import SteeringControl
+from prefbench.backends.vllm.engine import Engine
+from prefbench.backends.vllm.probes import Probe, Reply, ask
+from prefbench.backends.vllm.recording import FINAL
+from prefbench.errors import BackendError
+from prefbench.steering.measuring import Answer, Shift, Text, answer_texts
+from prefbench.steering.plan import KINDS, Plan
+
+ANSWERS = 2
+TOKENS = 48
+TEMPERATURE = 1.0
+SEED = 20
+
+_SALTS = itertools.count()
+
+
+class VllmBench:
+    """Measures one slot of an engine, with one adapter or none. See prefbench.steering.bench.Bench."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        control: SteeringControl,
+        slot: int,
+        *,
+        prompts: Sequence[Sequence[int]],
+        adapter: Any = None,
+    ) -> None:
+        self.engine = engine
+        self.slot = slot
+        self.adapter = adapter
+        self.context = int(engine.config.model_config.max_model_len)
+        self.prompts = prompts
+        self.blocks = int(control.description["blocks"])
+        self._control = control
+        self._plan: Plan | None = None
+
+    def load(self, plan: Plan) -> None:
+        """Put a plan into the slot."""
+        self._control.load(self.slot, plan)
+        self._plan = plan
+
+    def ask(self, probes: Sequence[Probe]) -> list[Reply]:
+        """Run probes together; they share cached blocks with no others."""
+        return ask(self.engine, probes, salt=f"prefbench check {next(_SALTS)}")
+
+    def cut(self, text: Text) -> list[int]:
+        """Return a text's tokens, without those for which the model's context has no room."""
+        return list(text.ids[: self.context - 1])
+
+    def answer(self, plan: Plan | None) -> list[Answer]:
+        """Answer each prompt under a plan, with the same random numbers every time."""
+        replies = self.ask(
+            [
+                Probe(
+                    prompt,
+                    self._enter(plan),
+                    self.adapter,
+                    max_tokens=min(TOKENS, self.context - len(prompt)),
+                    temperature=TEMPERATURE,
+                    seed=SEED + ANSWERS * index + each,
+                )
+                for index, prompt in enumerate(self.prompts)
+                for each in range(ANSWERS)
+            ]
+        )
+        return [Answer(index // ANSWERS, reply.ids, not reply.ended) for index, reply in enumerate(replies)]
+
+    def sites(self, plan: Plan) -> dict[str, str]:
+        """Return where the vector of each steered block is added."""
+        sites = self._control.description["sites"]
+        return {str(layer): sites[str(layer)] for layer in plan.layers}
+
+    def shifts(self, plan: Plan, texts: Sequence[Text], *, watch: Sequence[int]) -> dict[int, Shift]:
+        """Return how far the outputs of the watched blocks move on given tokens; read in the worker, uncompiled."""
+        layers = [layer for layer in watch if 0 <= layer < self.blocks]
+        self._record(plan, texts, layers)
+        shifts = {}
+        for layer in layers:
+            found = self.engine.call("prefbench_shift", "plain", "moved", layer)[0]
+            means = np.frombuffer(found["means"], dtype=np.float64).reshape(len(KINDS), -1)
+            shifts[layer] = Shift(means, np.array(found["tokens"]), np.array(found["extremes"]))
+        return shifts
+
+    def divergence(self, plan: Plan, texts: Sequence[Text]) -> float:
+        """Return the mean KL divergence (nats) of the steered next-token distributions from the unsteered ones."""
+        self._record(plan, texts, [FINAL])
+        found = [each for each in self.engine.call("prefbench_divergence", "plain", "moved") if each[1]]
+        if not found:
+            raise BackendError("steering check failed: no rank computed logits; nothing was sampled")
+        total, count = found[0]
+        return float(max(total / count, 0.0))
+
+    def log_likelihood(self, texts: Sequence[Text]) -> tuple[float, int]:
+        """Return (sum of the log-probabilities of the answers' tokens without steering, their number)."""
+        scores = self.score(texts, slot=0)
+        kept = [score[text.prompt_length - 1 :] for score, text in zip(scores, texts, strict=True)]
+        return float(sum(each.sum() for each in kept)), sum(map(len, kept))
+
+    def score(self, texts: Sequence[Text], *, slot: int) -> list[np.ndarray]:
+        """Return the log-probabilities of each text's tokens from the second on, as the engine runs."""
+        return [
+            reply.own
+            for reply in self.ask(
+                [Probe(self.cut(text), slot, self.adapter, text.prompt_length, score=True) for text in texts]
+            )
+        ]
+
+    def greedy_texts(self, slot: int, tokens: int) -> tuple[list[Text], list[np.ndarray]]:
+        """Answer the prompts greedily; return them as texts, and their tokens' log-probabilities as generated."""
+        replies = self.ask(
+            [
+                Probe(prompt, slot, self.adapter, max_tokens=min(tokens, self.context - 1 - len(prompt)))
+                for prompt in self.prompts
+            ]
+        )
+        answers = [Answer(index, reply.ids, not reply.ended) for index, reply in enumerate(replies)]
+        return answer_texts(self.prompts, answers), [reply.logs for reply in replies]
+
+    def _enter(self, plan: Plan | None) -> int:
+        """Return the slot to ask for; the plan is in it."""
+        if plan is None:
+            return 0
+        if plan is not self._plan:
+            self.load(plan)
+        return self.slot
+
+    def _record(self, plan: Plan, texts: Sequence[Text], layers: Sequence[int]) -> None:
+        """Read the blocks' outputs without and with a plan, in two passes over the same texts."""
+        try:
+            for name, chosen in (("plain", None), ("moved", plan)):
+                slot = self._enter(chosen)
+                self.engine.call("prefbench_record", name, list(layers))
+                self.ask(
+                    [
+                        Probe(self.cut(text), slot, self.adapter, text.prompt_length, number=index)
+                        for index, text in enumerate(texts)
+                    ]
+                )
+        finally:
+            self.engine.call("prefbench_stop")

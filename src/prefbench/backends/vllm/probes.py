@@ -1,0 +1,92 @@
+"""Requests of the checks: given tokens in, log-probabilities and greedy or seeded answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prefbench.backends.vllm.engine import Engine, Job
+from prefbench.backends.vllm.state import PROBE, PROMPT_LENGTH, SLOT
+from prefbench.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request of a check."""
+
+    ids: Sequence[int]
+    slot: int = 0
+    adapter: Any = None
+    """LoRARequest, or None."""
+    prompt_length: int | None = None
+    """Where its prompt ends, if not at its end: tokens beyond are steered as an answer's."""
+    number: int | None = None
+    """Under which its hidden states are read, if they are."""
+    max_tokens: int = 1
+    temperature: float = 0.0
+    seed: int | None = None
+    score: bool = False
+    """Whether the log-probabilities of its own tokens are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    ids: tuple[int, ...]
+    logs: np.ndarray
+    """Log-probabilities of the generated tokens [tokens]."""
+    own: np.ndarray
+    """Log-probabilities of the probe's tokens from the second on [tokens - 1]; empty if they were not wanted."""
+    ended: bool
+    """Whether it ended by itself."""
+
+
+def ask(engine: Engine, probes: Sequence[Probe], *, salt: str) -> list[Reply]:
+    """Run probes together and return their replies in order. Only probes of one salt share cached blocks.
+
+    Raises BackendError if the engine ends one with a fault.
+    """
+    waiting = {engine.submit(_make_job(probe, salt)): index for index, probe in enumerate(probes)}
+    replies: dict[int, Reply] = {}
+    while waiting:
+        for name, output in engine.poll():
+            if name in waiting:
+                index = waiting.pop(name)
+                replies[index] = _read_reply(output, probes[index])
+    return [replies[index] for index in range(len(probes))]
+
+
+def _make_job(probe: Probe, salt: str) -> Job:
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+    extra = {SLOT: probe.slot, PROMPT_LENGTH: probe.prompt_length, PROBE: probe.number}
+    parameters = SamplingParams(
+        temperature=probe.temperature,
+        max_tokens=probe.max_tokens,
+        seed=probe.seed,
+        logprobs=0,
+        prompt_logprobs=0 if probe.score else None,
+        # what is read must be computed
+        skip_reading_prefix_cache=True if probe.score or probe.number is not None else None,
+        detokenize=False,
+        extra_args={name: value for name, value in extra.items() if value is not None},
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+    return Job(probe.ids, parameters, probe.adapter, salt)
+
+
+def _read_reply(output: Any, probe: Probe) -> Reply:
+    answer = output.outputs[0]
+    if answer.finish_reason not in ("stop", "length"):
+        raise BackendError(f"vLLM ended a check's request with {answer.finish_reason!r}; nothing was sampled")
+    generated = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
+    own = (
+        [step[token].logprob for step, token in zip(output.prompt_logprobs[1:], probe.ids[1:], strict=True)]
+        if probe.score
+        else []
+    )
+    return Reply(tuple(answer.token_ids), np.array(generated), np.array(own), answer.finish_reason == "stop")
