@@ -214,6 +214,7 @@ class _Run:
                 self._write_all(backend, cells, files, started)
         finally:
             _share_time(time.monotonic() - started, [cell.report for cell in cells])
+        counted: dict[str, Any] = getattr(backend, "steered_tokens", dict)()
         for cell in cells:
             cell.manifest.finish_run(
                 records_written=cell.report.written,
@@ -221,6 +222,7 @@ class _Run:
                 tokens=cell.report.tokens,
                 seconds=round(cell.report.seconds, 3),
                 warnings=[*cell.warnings, *told],
+                **({"steered_tokens": counted} if counted and cell.treatment.vectors else {}),
                 **({"sampled_with": [other.condition.name for other in cells]} if len(cells) > 1 else {}),
             )
 

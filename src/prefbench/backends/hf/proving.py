@@ -32,7 +32,7 @@ def prove_treatment(
     items: Sequence[PromptItem],
 ) -> dict[str, Any]:
     """Return the figures of all checks, the dose curve and the warnings. Raises BackendError if a check fails."""
-    prepared = [prepare(_request(item, index, treatment)) for index, item in enumerate(_spread(items))]
+    prepared = [prepare(_request(item, index, treatment)) for index, item in enumerate(spread(items))]
     prompts = [prompt for prompt in prepared if isinstance(prompt, Prompt)]
     if not prompts:
         raise BackendError(f"no prompt fits the model, so steering cannot be checked: {prepared[0]}")
@@ -67,7 +67,7 @@ def _request(item: PromptItem, index: int, treatment: Treatment) -> Request:
     )
 
 
-def _spread(items: Sequence[PromptItem]) -> list[PromptItem]:
+def spread(items: Sequence[PromptItem]) -> list[PromptItem]:
     """Return a few prompts from all over the bank."""
     count = min(PROMPTS, len(items))
     return [items[index * len(items) // count] for index in range(count)]

@@ -42,8 +42,10 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given)
 
 
-def lora_arguments(given: Mapping[str, Any], ranks: list[int]) -> tuple[dict[str, Any], list[str]]:
-    """Return what adapters of these ranks need, and a line for each of the user's limits that was raised.
+def lora_arguments(
+    given: Mapping[str, Any], ranks: list[int], modules: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what adapters of these ranks on these modules need, and a line for each of the user's limits raised.
 
     One slot more than there are adapters: with none to spare, a CPU engine gives the last adapter to requests
     that asked for none.
@@ -64,7 +66,7 @@ def lora_arguments(given: Mapping[str, Any], ranks: list[int]) -> tuple[dict[str
             needed[name] = asked
         elif asked is not None:
             raised.append(f"{name} {asked} is too small for the conditions' adapters: it is {least}")
-    return {"enable_lora": True, **needed}, raised
+    return {"enable_lora": True, "lora_target_modules": modules, **needed}, raised
 
 
 def platform_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
