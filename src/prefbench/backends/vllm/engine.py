@@ -76,7 +76,7 @@ def start_engine(model: str, arguments: Mapping[str, Any], log: EngineLog) -> En
             return SingleEngine(EngineArgs(model=model, disable_log_stats=True, **arguments), log)
     except KeyboardInterrupt:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the user is told in one line, with the log's path
+    except Exception as error:
         raise explain_start(error, model, log) from error
 
 
@@ -108,7 +108,7 @@ class SingleEngine:
         """Run one step and return the jobs that it finished."""
         try:
             outputs = self._engine.step()
-        except Exception as error:  # noqa: BLE001 - the engine is gone after any fault in a step
+        except Exception as error:
             raise explain_death(error, self._log) from error
         finished = [(output.request_id, output) for output in outputs if output.finished]
         for name, _ in finished:

@@ -116,8 +116,8 @@ def check_mixed(bench: VllmBench, texts: Sequence[Text], adapters: Sequence[Any]
             what = f"{'steered' if slot else 'unsteered'}, {'adapter' if adapter else 'no adapter'}"
             raise BackendError(
                 f"steering check failed: in a batch that mixes conditions, requests ({what}) are not what they are "
-                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; give each condition an "
-                "engine of its own (one study a condition), or use --backend hf; nothing was sampled"
+                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; sample the conditions "
+                "one by one with --condition, or use --backend hf; nothing was sampled"
             )
     return figures
 
