@@ -330,7 +330,7 @@ def test_vectors_from_the_command_line(tiny_model, tmp_path):
         ("warmth.safetensors@dose=1,coefficient=2", "either coefficient or dose"),
         ("warmth.safetensors@dose=1,layers=a", "layer 'a'"),
         ("warmth.safetensors@dose=1,layer=3", "did you mean 'layers'"),
-        ("warmth.safetensors@dose=1,positions=decode", "positions"),
+        ("warmth.safetensors@dose=1,positions=answer", "positions"),
         ("warmth.safetensors@dose=nan", "finite"),
     ],
 )

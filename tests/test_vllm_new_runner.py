@@ -16,12 +16,12 @@ import pytest
 if find_spec("vllm") is None:
     pytest.skip("needs vllm: pip install 'prefbench[vllm]'", allow_module_level=True)
 
-from vllm_models import draw_table, write_model  # noqa: E402
+from vllm_models import draw_table, write_model
 
-from prefbench.backends.vllm.rows import choose_rows, count_rows  # noqa: E402
-from prefbench.backends.vllm.runners import attach  # noqa: E402
-from prefbench.backends.vllm.state import SteeringState  # noqa: E402
-from prefbench.errors import BackendError  # noqa: E402
+from prefbench.backends.vllm.rows import choose_rows, count_rows
+from prefbench.backends.vllm.runners import attach
+from prefbench.backends.vllm.state import SteeringState
+from prefbench.errors import BackendError
 
 pytestmark = [pytest.mark.vllm, pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
@@ -114,7 +114,11 @@ def test_the_runner_still_calls_what_we_override():
     assert "self.model_state.add_request(req_index, new_req_data)" in source
     prepared = source.index("self.model_state.preprocess_state(")
     assert "input_batch" in source[prepared : prepared + 80]
-    assert source.rindex("if not dummy_run:", 0, prepared) < prepared < source.index("**self.model_state.prepare_inputs(")
+    assert (
+        source.rindex("if not dummy_run:", 0, prepared)
+        < prepared
+        < source.index("**self.model_state.prepare_inputs(")
+    )
 
 
 def test_batches_of_the_runner_get_the_rows_of_their_requests(made):

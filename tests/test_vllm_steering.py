@@ -35,6 +35,7 @@ from vllm_models import (  # noqa: E402
 from prefbench.backends.vllm.arming import choose_layers  # noqa: E402
 from prefbench.backends.vllm.bench import VllmBench  # noqa: E402
 from prefbench.backends.vllm.counting import Expected  # noqa: E402
+from prefbench.backends.vllm.engine import Job  # noqa: E402
 from prefbench.backends.vllm.probes import Probe, ask  # noqa: E402
 from prefbench.backends.vllm.proving import check_compiled, check_decode, check_mixed, prove_slot  # noqa: E402
 from prefbench.errors import BackendError  # noqa: E402
@@ -60,20 +61,33 @@ SLOTS = {None: 0, **{name: slot for slot, name in enumerate(PLANS, start=1)}}
 
 
 class Running:
-    """An engine with the plans in its slots, and its model in transformers."""
+    """The one engine that runs, with the plans in its slots, and its model in transformers."""
 
-    def __init__(self, folder: Path, family: str, *, eager: bool, **arguments) -> None:
-        self.folder = folder
+    current: Running | None = None
+
+    def __init__(self, folder: Path, family: str, *, eager: bool = True, **arguments) -> None:
+        Running.stop()
+        self.made = (family, eager, arguments)
         self.reference = load_reference(folder)
         self.engine, self.control = start_steered(
             folder, family, list(PLANS.values()), eager=eager, **arguments
         )
+        Running.current = self
 
     def greedy(self, probes, salt="test") -> list[tuple[int, ...]]:
         return [reply.ids for reply in ask(self.engine, probes, salt=salt)]
 
-    def close(self) -> None:
-        self.engine.close()
+    @staticmethod
+    def stop() -> None:
+        if Running.current is not None:
+            Running.current.engine.close()
+            Running.current = None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_at_the_end():
+    yield
+    Running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +102,43 @@ def folders(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def run(folders):
+    """Return an engine of a family: the one that runs, if it is that, else a new one. Two cannot share a process."""
+
+    def get(family: str = "Qwen3", *, eager: bool = True, **arguments) -> Running:
+        if Running.current is None or Running.current.made != (family, eager, arguments):
+            return Running(folders(family), family, eager=eager, **arguments)
+        return Running.current
+
+    return get
+
+
 @pytest.fixture(scope="module", params=["Qwen3", "Qwen2", "Llama", "Mistral"])
 def family(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=["eager", "compiled"])
-def running(request, family, folders):
-    running = Running(folders(family), family, eager=request.param == "eager")
-    yield running
-    running.close()
+@pytest.fixture(scope="module", params=[True, False], ids=["eager", "compiled"])
+def eager(request):
+    return request.param
 
 
-@pytest.fixture(scope="module")
-def qwen(folders):
-    running = Running(folders("Qwen3"), "Qwen3", eager=True)
-    yield running
-    running.close()
+@pytest.fixture
+def running(family, eager, run):
+    return run(family, eager=eager)
+
+
+@pytest.fixture
+def qwen(run):
+    return run()
+
+
+@pytest.fixture
+def faulty(folders):
+    """Return a fresh engine that a test may break."""
+    yield Running(folders("Qwen3"), "Qwen3")
+    Running.stop()
 
 
 def mix_probes(prompts, tokens=TOKENS) -> list[tuple[str | None, Probe]]:
@@ -154,22 +188,39 @@ def test_every_check_passes_and_says_what_it_measured(running):
     json.dumps(figures)
 
 
-def test_tables_of_zeros_are_the_stock_class_to_the_last_bit(family, folders):
-    probes = [Probe(prompt, max_tokens=TOKENS, score=True) for prompt in draw_prompts(5)]
+def score_by_vllm(engine, slot: int) -> list[tuple]:
+    """Return greedy answers and vLLM's own log-probabilities of prompts and answers."""
+    from vllm import SamplingParams
+
+    extra = {"prefbench_slot": slot} if slot else None
+    parameters = SamplingParams(
+        temperature=0, max_tokens=TOKENS, logprobs=0, prompt_logprobs=0, detokenize=False, extra_args=extra
+    )
+    names = [engine.submit(Job(prompt, parameters, None, f"slot {slot}")) for prompt in draw_prompts(5)]
+    done: dict[str, tuple] = {}
+    while len(done) < len(names):
+        for name, output in engine.poll():
+            answer = output.outputs[0]
+            logs = [*output.prompt_logprobs[1:], *answer.logprobs]
+            done[name] = tuple(answer.token_ids), [each.logprob for step in logs for each in step.values()]
+    return [done[name] for name in names]
+
+
+def test_tables_of_zeros_are_the_stock_class_to_the_last_bit(family, folders, run):
+    Running.stop()
     stock = start(folders(family), {})
-    plain = ask(stock, probes, salt="test")
+    plain = score_by_vllm(stock, 0)
     stock.close()
-    running = Running(folders(family), family, eager=True)
+    running = run(family)
+    assert score_by_vllm(running.engine, 1) != plain
     running.control.load(1, PLANS["all"].scaled(0.0))
-    for slot in (0, 1):
-        steered = ask(
-            running.engine, [Probe(p.ids, slot, max_tokens=TOKENS, score=True) for p in probes], salt="test"
-        )
-        for one, other in zip(plain, steered, strict=True):
-            assert one.ids == other.ids
-            assert np.array_equal(one.own, other.own)
-            assert np.array_equal(one.logs, other.logs)
-    running.close()
+    try:
+        assert score_by_vllm(running.engine, 0) == plain
+        running.engine.forget_prompts()
+        assert score_by_vllm(running.engine, 1) == plain
+    finally:
+        running.control.load(1, PLANS["all"])
+        running.engine.forget_prompts()
 
 
 # Caches, pieces, preemption
@@ -200,21 +251,16 @@ def test_a_slot_that_is_loaded_anew_steers_anew(qwen):
         qwen.control.load(1, PLANS["all"])
 
 
-def test_prompts_in_pieces_keep_their_places(folders):
-    running = Running(
-        folders("Qwen3"), "Qwen3", eager=True, enable_chunked_prefill=True, max_num_batched_tokens=48
-    )
+def test_prompts_in_pieces_keep_their_places(run):
+    running = run(enable_chunked_prefill=True, max_num_batched_tokens=48)
     mixed = mix_probes(draw_prompts(3, shortest=90))
     assert running.greedy([probe for _, probe in mixed]) == expect(running.reference, mixed)
-    running.close()
 
 
-def test_answers_that_were_preempted_keep_their_places(folders):
+def test_answers_that_were_preempted_keep_their_places(run):
     """A cache too small for all requests: some are thrown out half-way and computed again."""
-    running = Running(
-        folders("Llama"),
+    running = run(
         "Llama",
-        eager=True,
         num_gpu_blocks_override=9,
         block_size=32,
         max_model_len=128,
@@ -231,7 +277,6 @@ def test_answers_that_were_preempted_keep_their_places(folders):
     with pytest.raises(BackendError, match="at most"):
         needed.check(counted, stop_strings=False)  # so some tokens were computed twice
     assert needed.check(counted, preempted=True)
-    running.close()
 
 
 def test_the_tokens_steered_are_those_that_had_to_be(qwen):
@@ -267,9 +312,8 @@ def lora(adapter: Path):
     return LoRARequest(lora_name="adapter_1", lora_int_id=1, lora_path=str(adapter))
 
 
-@pytest.mark.parametrize("eager", [True, False], ids=["eager", "compiled"])
-def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, adapter, eager):
-    running = Running(folders("Qwen3"), "Qwen3", eager=eager, enable_lora=True, max_loras=2, max_lora_rank=8)
+def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, run, adapter, eager):
+    running = run(eager=eager, enable_lora=True, max_loras=2, max_lora_rank=8)
     adapted = load_reference(folders("Qwen3"), adapter)
     cells = [
         (model, name, request)
@@ -303,16 +347,14 @@ def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, ada
         (False, "adapter_1"),
         (True, "adapter_1"),
     ]
-    running.close()
 
 
-def test_an_engine_that_gives_adapters_to_those_who_asked_for_none_is_caught(folders, adapter):
+def test_an_engine_that_gives_adapters_to_those_who_asked_for_none_is_caught(run, adapter):
     """vLLM on a CPU does, when there are no more adapter slots than adapters."""
-    running = Running(folders("Qwen3"), "Qwen3", eager=True, enable_lora=True, max_loras=1, max_lora_rank=8)
+    running = run(enable_lora=True, max_loras=1, max_lora_rank=8)
     bench = VllmBench(running.engine, running.control, 1, prompts=draw_prompts(4))
     with pytest.raises(BackendError, match=r"in a batch that mixes conditions, requests \(.*no adapter\)"):
         check_mixed(bench, [Text(prompt, 3) for prompt in draw_prompts(4)], [None, lora(adapter)])
-    running.close()
 
 
 # Faults are caught
@@ -322,8 +364,8 @@ def make_bench(running: Running, slot: int = 1) -> VllmBench:
     return VllmBench(running.engine, running.control, slot, prompts=draw_prompts(3))
 
 
-def test_vectors_at_the_wrong_block_fail_the_dose_test(folders):
-    running = Running(folders("Qwen3"), "Qwen3", eager=True)
+def test_vectors_at_the_wrong_block_fail_the_dose_test(faulty):
+    running = faulty
 
     def swap(worker) -> None:
         state = worker.model_runner.get_model().prefbench_steering
@@ -332,11 +374,10 @@ def test_vectors_at_the_wrong_block_fail_the_dose_test(folders):
     running.engine.call(swap)
     with pytest.raises(BackendError, match=r"steering check failed: block 1 moved by -?0"):
         check_dose(make_bench(running), Plan({1: draw_table(1, 1, 1)}), [Text(p, 3) for p in draw_prompts(3)])
-    running.close()
 
 
-def test_rows_that_the_model_does_not_read_fail_the_dose_test(folders):
-    running = Running(folders("Qwen3"), "Qwen3", eager=True)
+def test_rows_that_the_model_does_not_read_fail_the_dose_test(faulty):
+    running = faulty
 
     def detach(worker) -> None:
         state = worker.model_runner.get_model().prefbench_steering
@@ -345,11 +386,10 @@ def test_rows_that_the_model_does_not_read_fail_the_dose_test(folders):
     running.engine.call(detach)
     with pytest.raises(BackendError, match=r"moved by 0\.000 of what was added"):
         prove_slot(running.engine, running.control, 1, PLANS["all"], draw_prompts(3))
-    running.close()
 
 
-def test_a_compiled_model_that_steers_otherwise_than_its_code_is_caught(folders, monkeypatch):
-    running = Running(folders("Llama"), "Llama", eager=False)
+def test_a_compiled_model_that_steers_otherwise_than_its_code_is_caught(run, monkeypatch):
+    running = run("Llama", eager=False)
     texts = [Text(prompt, 3) for prompt in draw_prompts(3)]
     assert check_compiled(make_bench(running), PLANS["all"], texts, running.control)["told"]
     from prefbench.backends.vllm import models
@@ -357,11 +397,10 @@ def test_a_compiled_model_that_steers_otherwise_than_its_code_is_caught(folders,
     monkeypatch.setattr(models, "add_rows", lambda hidden, table, rows: hidden)
     with pytest.raises(BackendError, match="the compiled model steers otherwise than its own code"):
         check_compiled(make_bench(running), PLANS["all"], texts, running.control)
-    running.close()
 
 
-def test_decoding_that_is_not_steered_is_caught(folders, monkeypatch):
-    running = Running(folders("Qwen3"), "Qwen3", eager=True)
+def test_decoding_that_is_not_steered_is_caught(run, monkeypatch):
+    running = run()
     bench = make_bench(running, SLOTS["response"])
     assert check_decode(bench)["gap"] < 1e-3
     from prefbench.backends.vllm import state
@@ -374,7 +413,6 @@ def test_decoding_that_is_not_steered_is_caught(folders, monkeypatch):
     )
     with pytest.raises(BackendError, match="answers generated with steering differ"):
         check_decode(bench)
-    running.close()
 
 
 def test_what_was_not_armed_is_refused(qwen):
@@ -389,11 +427,10 @@ def test_what_was_not_armed_is_refused(qwen):
         qwen.control.arm(layers=[0], slots=4)
 
 
-def test_a_request_for_a_slot_that_holds_no_plan_stops_the_engine(folders):
-    running = Running(folders("Qwen3"), "Qwen3", eager=True)
+def test_a_request_for_a_slot_that_holds_no_plan_stops_the_engine(faulty):
+    running = faulty
     with pytest.raises(BackendError, match="no steering slot 7: the engine was started with slots 1 to 4"):
         running.greedy([Probe([5, 6, 7], 7)])
-    running.close()
 
 
 def test_the_key_of_the_compile_cache_knows_the_blocks_and_the_class(folders):
@@ -433,6 +470,7 @@ def test_without_the_plugin_nothing_starts():
 
 
 def test_speculative_decoding_is_refused_by_name(folders):
+    Running.stop()
     drafts = {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2}
     with pytest.raises(BackendError, match="this engine has speculative_config, and cannot be steered"):
         start_steered(folders("Qwen3"), "Qwen3", [PLANS["response"]], speculative_config=drafts)
@@ -442,15 +480,14 @@ def test_speculative_decoding_is_refused_by_name(folders):
 
 
 @pytest.mark.parametrize(("other", "site"), [("Olmo2", "block"), ("Granite", "block")])
-def test_architectures_without_a_class_are_steered_by_hooks(folders, other, site):
-    running = Running(folders(other), other, eager=False)
+def test_architectures_without_a_class_are_steered_by_hooks(run, other, site):
+    running = run(other, eager=False)
     assert running.control.description["mode"] == "hooks"
     assert set(running.control.description["sites"].values()) == {site}
     mixed = mix_probes(draw_prompts(4))
     assert running.greedy([probe for _, probe in mixed]) == expect(running.reference, mixed)
     figures = prove_slot(running.engine, running.control, 2, PLANS["response"], draw_prompts(3))
     assert figures["compiled"]["told"] is None
-    running.close()
 
 
 def test_workers_in_processes_of_their_own_are_steered_too(folders, tmp_path):
