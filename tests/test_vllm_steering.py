@@ -479,7 +479,7 @@ def test_speculative_decoding_is_refused_by_name(folders):
 # Other architectures, other processes
 
 
-@pytest.mark.parametrize(("other", "site"), [("Olmo2", "block"), ("Granite", "block")])
+@pytest.mark.parametrize(("other", "site"), [("Gemma2", "block"), ("Granite", "block")])
 def test_architectures_without_a_class_are_steered_by_hooks(run, other, site):
     running = run(other, eager=False)
     assert running.control.description["mode"] == "hooks"
@@ -490,19 +490,23 @@ def test_architectures_without_a_class_are_steered_by_hooks(run, other, site):
     assert figures["compiled"]["told"] is None
 
 
-def test_workers_in_processes_of_their_own_are_steered_too(folders, tmp_path):
-    """The engine's usual way, in which every table and every figure crosses two processes."""
+@pytest.mark.parametrize(("other", "processes"), [("Qwen3", "1"), ("Olmo2", "0")])
+def test_engines_in_processes_of_their_own_are_steered_too(folders, tmp_path, other, processes):
+    """Workers beside the engine, its usual way: every table and every figure crosses two processes.
+
+    And an architecture that vLLM leaves to the model of transformers, whose classes it changes for the whole process.
+    """
     script = Path(__file__).with_name("vllm_in_processes.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(folders("Qwen3")), str(tmp_path / "figures.json")],
-        env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        [sys.executable, str(script), str(folders(other)), other, str(tmp_path / "figures.json")],
+        env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": processes},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads((tmp_path / "figures.json").read_text())
-    reference, plan = load_reference(folders("Qwen3")), PLANS["all"]
+    reference, plan = load_reference(folders(other)), PLANS["all"]
     for prompt, slot, answer in found["answers"]:
         assert tuple(answer) == answer_greedily(reference, prompt, plan if slot else None, TOKENS)
     assert [list(dose["share"].values()) for dose in found["figures"]["dose"]] == [

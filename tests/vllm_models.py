@@ -32,6 +32,7 @@ FAMILIES = {
     "Qwen2": {},
     "Llama": {"head_dim": 32},
     "Mistral": {"head_dim": 32, "sliding_window": None},
+    "Gemma2": {"head_dim": 32},
     "Olmo2": {},
     "Granite": {"residual_multiplier": 0.5, "embedding_multiplier": 1.0},
 }
