@@ -75,7 +75,7 @@ def sample(model, requests, **options) -> dict[str, tuple]:
     return {done.request.key.id: done.outputs for done in backend.generate(requests)}
 
 
-@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "response", "decode"])
 def test_a_steered_batch_of_mixed_lengths_equals_one_by_one(tiny_model, vector, positions, monkeypatch):
     asked = [request(number, treatment(vector, 2.0, positions), n=1 + number % 4) for number in range(8)]
     alone = sample(tiny_model, asked, batch_size=1)
@@ -90,7 +90,7 @@ def test_a_steered_batch_of_mixed_lengths_equals_one_by_one(tiny_model, vector, 
     assert sum(alone[key] != unsteered[key] for key in alone) >= 6
 
 
-@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "response", "decode"])
 def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
     tiny_model, tiny_tokenizer, vector, positions
 ):
@@ -104,7 +104,13 @@ def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
     def add(_, __, output):
         place = torch.arange(output.shape[1])
         last = state["prompt"] - 1
-        gate = {"all": place >= 0, "prompt": place <= last, "response": place >= last}[positions]
+        gates = {
+            "all": place >= 0,
+            "prompt": place <= last,
+            "response": place >= last,
+            "decode": place > last,
+        }
+        gate = gates[positions]
         return output + gate[None, :, None] * added
 
     handle = find_blocks(model)[0].mlp.register_forward_hook(add)
@@ -123,7 +129,7 @@ def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
 
 def test_coefficient_zero_is_no_steering_byte_for_byte(tiny_model, vector):
     plain = sample(tiny_model, [request(number, treatment(None)) for number in range(6)])
-    for positions in ("all", "prompt", "response"):
+    for positions in ("all", "prompt", "response", "decode"):
         zero = [request(number, treatment(vector, 0.0, positions)) for number in range(6)]
         assert sample(tiny_model, zero) == plain
 
@@ -324,7 +330,7 @@ def test_vectors_from_the_command_line(tiny_model, tmp_path):
         ("warmth.safetensors@dose=1,coefficient=2", "either coefficient or dose"),
         ("warmth.safetensors@dose=1,layers=a", "layer 'a'"),
         ("warmth.safetensors@dose=1,layer=3", "did you mean 'layers'"),
-        ("warmth.safetensors@dose=1,positions=decode", "positions"),
+        ("warmth.safetensors@dose=1,positions=answer", "positions"),
         ("warmth.safetensors@dose=nan", "finite"),
     ],
 )

@@ -200,14 +200,15 @@ def test_several_vectors_add_up_per_layer_and_sort_of_token(tmp_path):
         VectorChoice(file=str(first), coefficient=2.0, layers=[1, 2]),
         VectorChoice(file=str(second), coefficient=-1.0, layers=[2], positions="response"),
         VectorChoice(file=str(second), coefficient=0.5, layers=[2], positions="prompt"),
+        VectorChoice(file=str(first), coefficient=0.25, layers=[2], positions="decode"),
     )
     a, b = draw(2), draw(52)
     np.testing.assert_allclose(
-        made.tables[2], [2 * a + b / 2, 2 * a - b / 2, 2 * a - b], rtol=1e-5, atol=1e-6
+        made.tables[2], [2 * a + b / 2, 2 * a - b / 2, 2.25 * a - b], rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(made.tables[1], np.tile(2 * draw(1), (3, 1)))
     assert made.layers == [1, 2]
-    assert len(made.additions) == 4
+    assert len(made.additions) == 5
 
 
 @pytest.mark.parametrize("strength", [{}, {"coefficient": 1.0, "dose": 1.0}])

@@ -40,7 +40,7 @@ class Bench(Protocol):
         ...
 
     def shifts(self, plan: Plan, texts: Sequence[Text], *, watch: Sequence[int]) -> dict[int, Shift]:
-        """Return how far the outputs of the watched blocks move on given tokens; blocks that do not exist are left out."""
+        """Return how far the outputs of the watched blocks move on given tokens; what does not exist is left out."""
         ...
 
     def divergence(self, plan: Plan, texts: Sequence[Text]) -> float:

@@ -20,6 +20,10 @@ ANSWERS = 2
 TOKENS = 48
 TEMPERATURE = 1.0
 SEED = 20
+NO_LOGITS = "steering check failed: no rank computed logits; nothing was sampled"
+
+Cell = tuple[int, Any]
+"""A slot (0: not steered) and a LoRARequest or None."""
 
 _SALTS = itertools.count()
 
@@ -97,7 +101,7 @@ class VllmBench:
         self._record(plan, texts, [FINAL])
         found = [each for each in self.engine.call("prefbench_divergence", "plain", "moved") if each[1]]
         if not found:
-            raise BackendError("steering check failed: no rank computed logits; nothing was sampled")
+            raise BackendError(NO_LOGITS)
         total, count = found[0]
         return float(max(total / count, 0.0))
 
@@ -107,23 +111,45 @@ class VllmBench:
         kept = [score[text.prompt_length - 1 :] for score, text in zip(scores, texts, strict=True)]
         return float(sum(each.sum() for each in kept)), sum(map(len, kept))
 
-    def score(self, texts: Sequence[Text], *, slot: int) -> list[np.ndarray]:
-        """Return the log-probabilities of each text's tokens from the second on, as the engine runs."""
-        return [
-            reply.own
-            for reply in self.ask(
-                [Probe(self.cut(text), slot, self.adapter, text.prompt_length, score=True) for text in texts]
-            )
+    def score(self, texts: Sequence[Text], *, slot: int, compiled: bool = True) -> list[np.ndarray]:
+        """Return the log-probabilities of each text's tokens from the second on; as the engine runs, or uncompiled."""
+        return self.score_cells(texts, [(slot, self.adapter)], compiled=compiled)[0]
+
+    def score_cells(
+        self, texts: Sequence[Text], cells: Sequence[Cell], *, compiled: bool = True
+    ) -> list[list[np.ndarray]]:
+        """Return the same for several (slot, adapter), whose requests are interleaved in one batch."""
+        probes = [
+            Probe(self.cut(text), slot, adapter, text.prompt_length, number=number * len(cells) + cell)
+            for number, text in enumerate(texts)
+            for cell, (slot, adapter) in enumerate(cells)
         ]
+        try:
+            self.engine.call("prefbench_record", "score", [FINAL], compiled)
+            self.ask(probes)
+        finally:
+            self.engine.call("prefbench_stop")
+        asked = [list(probe.ids) for probe in probes]
+        found = [each for each in self.engine.call("prefbench_score", "score", asked) if each]
+        if not found:
+            raise BackendError(NO_LOGITS)
+        scores = [np.frombuffer(each, dtype=np.float64) for each in found[0]]
+        return [scores[cell :: len(cells)] for cell in range(len(cells))]
+
+    def generate_cells(self, cells: Sequence[Cell], tokens: int) -> list[list[Reply]]:
+        """Return greedy answers to the prompts for several (slot, adapter), interleaved in one batch."""
+        replies = self.ask(
+            [
+                Probe(prompt, slot, adapter, max_tokens=min(tokens, self.context - 1 - len(prompt)))
+                for prompt in self.prompts
+                for slot, adapter in cells
+            ]
+        )
+        return [replies[cell :: len(cells)] for cell in range(len(cells))]
 
     def greedy_texts(self, slot: int, tokens: int) -> tuple[list[Text], list[np.ndarray]]:
         """Answer the prompts greedily; return them as texts, and their tokens' log-probabilities as generated."""
-        replies = self.ask(
-            [
-                Probe(prompt, slot, self.adapter, max_tokens=min(tokens, self.context - 1 - len(prompt)))
-                for prompt in self.prompts
-            ]
-        )
+        replies = self.generate_cells([(slot, self.adapter)], tokens)[0]
         answers = [Answer(index, reply.ids, not reply.ended) for index, reply in enumerate(replies)]
         return answer_texts(self.prompts, answers), [reply.logs for reply in replies]
 
@@ -140,7 +166,7 @@ class VllmBench:
         try:
             for name, chosen in (("plain", None), ("moved", plan)):
                 slot = self._enter(chosen)
-                self.engine.call("prefbench_record", name, list(layers))
+                self.engine.call("prefbench_record", name, list(layers), False)
                 self.ask(
                     [
                         Probe(self.cut(text), slot, self.adapter, text.prompt_length, number=index)

@@ -28,8 +28,6 @@ class Probe:
     max_tokens: int = 1
     temperature: float = 0.0
     seed: int | None = None
-    score: bool = False
-    """Whether the log-probabilities of its own tokens are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,6 @@ class Reply:
     ids: tuple[int, ...]
     logs: np.ndarray
     """Log-probabilities of the generated tokens [tokens]."""
-    own: np.ndarray
-    """Log-probabilities of the probe's tokens from the second on [tokens - 1]; empty if they were not wanted."""
     ended: bool
     """Whether it ended by itself."""
 
@@ -56,7 +52,7 @@ def ask(engine: Engine, probes: Sequence[Probe], *, salt: str) -> list[Reply]:
         for name, output in engine.poll():
             if name in waiting:
                 index = waiting.pop(name)
-                replies[index] = _read_reply(output, probes[index])
+                replies[index] = _read_reply(output)
     return [replies[index] for index in range(len(probes))]
 
 
@@ -69,9 +65,8 @@ def _make_job(probe: Probe, salt: str) -> Job:
         max_tokens=probe.max_tokens,
         seed=probe.seed,
         logprobs=0,
-        prompt_logprobs=0 if probe.score else None,
         # what is read must be computed
-        skip_reading_prefix_cache=True if probe.score or probe.number is not None else None,
+        skip_reading_prefix_cache=True if probe.number is not None else None,
         detokenize=False,
         extra_args={name: value for name, value in extra.items() if value is not None},
         output_kind=RequestOutputKind.FINAL_ONLY,
@@ -79,14 +74,9 @@ def _make_job(probe: Probe, salt: str) -> Job:
     return Job(probe.ids, parameters, probe.adapter, salt)
 
 
-def _read_reply(output: Any, probe: Probe) -> Reply:
+def _read_reply(output: Any) -> Reply:
     answer = output.outputs[0]
     if answer.finish_reason not in ("stop", "length"):
         raise BackendError(f"vLLM ended a check's request with {answer.finish_reason!r}; nothing was sampled")
     generated = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
-    own = (
-        [step[token].logprob for step, token in zip(output.prompt_logprobs[1:], probe.ids[1:], strict=True)]
-        if probe.score
-        else []
-    )
-    return Reply(tuple(answer.token_ids), np.array(generated), np.array(own), answer.finish_reason == "stop")
+    return Reply(tuple(answer.token_ids), np.array(generated), answer.finish_reason == "stop")

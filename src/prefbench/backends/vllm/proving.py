@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from prefbench.backends.vllm.bench import ANSWERS, SEED, TEMPERATURE, TOKENS, VllmBench
+from prefbench.backends.vllm.bench import ANSWERS, SEED, TEMPERATURE, TOKENS, Cell, VllmBench
 from prefbench.backends.vllm.control import SteeringControl
 from prefbench.backends.vllm.engine import Engine
-from prefbench.backends.vllm.probes import Probe, Reply
+from prefbench.backends.vllm.probes import Reply
 from prefbench.errors import BackendError
 from prefbench.steering.checks import prove_steering
 from prefbench.steering.coherence import curve_as_json, guard_coherence, trace_curve
@@ -88,16 +88,9 @@ def check_mixed(bench: VllmBench, texts: Sequence[Text], adapters: Sequence[Any]
     """
     unique = {getattr(each, "lora_int_id", 0): each for each in adapters}
     cells = [(slot, adapter) for adapter in unique.values() for slot in (0, bench.slot)]
-    solo = [bench.ask(_scored(bench, texts, *cell)) for cell in cells]
-    halves = [_ask_in_halves(bench, _scored(bench, texts, *cell)) for cell in cells]
-    together = bench.ask(
-        [
-            probe
-            for row in zip(*(_scored(bench, texts, *cell) for cell in cells), strict=True)
-            for probe in row
-        ]
-    )
-    mixed = [together[index :: len(cells)] for index in range(len(cells))]
+    solo = [_measure(bench, texts, [cell])[0] for cell in cells]
+    halves = [_measure_in_halves(bench, texts, cell) for cell in cells]
+    mixed = _measure(bench, texts, cells)
     noise = max(_difference(first, second) for first, second in zip(solo, halves, strict=True))
     figures = []
     for index, (slot, adapter) in enumerate(cells):
@@ -116,8 +109,8 @@ def check_mixed(bench: VllmBench, texts: Sequence[Text], adapters: Sequence[Any]
             what = f"{'steered' if slot else 'unsteered'}, {'adapter' if adapter else 'no adapter'}"
             raise BackendError(
                 f"steering check failed: in a batch that mixes conditions, requests ({what}) are not what they are "
-                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; give each condition an "
-                "engine of its own (one study a condition), or use --backend hf; nothing was sampled"
+                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; sample the conditions "
+                "one by one with --condition, or use --backend hf; nothing was sampled"
             )
     return figures
 
@@ -157,12 +150,17 @@ def check_compiled(
     mode = control.description["compilation"]
     if mode == "NONE" or not any(table.any() for table in plan.tables.values()):
         return {"mode": mode, "told": None}
+    if not all(bench.engine.call("prefbench_can_uncompile")):
+        raise BackendError(
+            "steering check failed: vLLM compiles this model in a way that cannot be switched off for a comparison; "
+            "use --engine enforce_eager=true; nothing was sampled"
+        )
     plain = bench.score(texts, slot=0)
-    own_plain = _score_uncompiled(bench, texts, slot=0)
+    own_plain = bench.score(texts, slot=0, compiled=False)
     noise = _mean_gap(list(zip(plain, own_plain, strict=True)))
     for factor in AMPLIFIED:
         bench.load(plan.scaled(factor))
-        own = _score_uncompiled(bench, texts, slot=bench.slot)
+        own = bench.score(texts, slot=bench.slot, compiled=False)
         effect = _mean_gap(list(zip(own, own_plain, strict=True)))
         gap = _mean_gap(list(zip(bench.score(texts, slot=bench.slot), own, strict=True)))
         if gap > max(FLOOR, NOISE * noise, RELATIVE * effect):
@@ -177,40 +175,36 @@ def check_compiled(
     return {"mode": mode, "told": told, "factor": factor, "effect": effect, "gap": gap, "noise": noise}
 
 
-def _score_uncompiled(bench: VllmBench, texts: Sequence[Text], *, slot: int) -> list[np.ndarray]:
-    try:
-        if not all(bench.engine.call("prefbench_compiled", False)):
-            raise BackendError(
-                "steering check failed: vLLM compiles this model in a way that cannot be switched off for a "
-                "comparison; use --engine enforce_eager=true; nothing was sampled"
-            )
-        return bench.score(texts, slot=slot)
-    finally:
-        bench.engine.call("prefbench_compiled", True)
+class _Measured(NamedTuple):
+    """What one cell's requests gave."""
+
+    scores: list[np.ndarray]
+    """Log-probabilities of given tokens, by text."""
+    answers: list[Reply]
+    """Greedy answers to the prompts."""
 
 
-def _scored(bench: VllmBench, texts: Sequence[Text], slot: int, adapter: Any) -> list[Probe]:
-    """Return probes whose own tokens are scored, and which go on for a few tokens where there is room."""
-    probes = []
-    for text in texts:
-        ids = bench.cut(text)
-        tokens = min(GREEDY, bench.context - len(ids))
-        probes.append(Probe(ids, slot, adapter, text.prompt_length, max_tokens=tokens, score=True))
-    return probes
+def _measure(bench: VllmBench, texts: Sequence[Text], cells: Sequence[Cell]) -> list[_Measured]:
+    """Run the requests of some cells in batches that they share."""
+    scores, answers = bench.score_cells(texts, cells), bench.generate_cells(cells, GREEDY)
+    return [_Measured(*each) for each in zip(scores, answers, strict=True)]
 
 
-def _ask_in_halves(bench: VllmBench, probes: Sequence[Probe]) -> list[Reply]:
-    middle = -(-len(probes) // 2)
-    return [reply for part in (probes[:middle], probes[middle:]) if part for reply in bench.ask(part)]
+def _measure_in_halves(bench: VllmBench, texts: Sequence[Text], cell: Cell) -> _Measured:
+    """Run the requests of one cell in batches of other sizes."""
+    middle = -(-len(texts) // 2)
+    parts = [part for part in (texts[:middle], texts[middle:]) if part]
+    scores = [score for part in parts for score in bench.score_cells(part, [cell])[0]]
+    return _Measured(scores, bench.generate_cells([cell, cell], GREEDY)[1])
 
 
-def _difference(first: Sequence[Reply], second: Sequence[Reply]) -> float:
+def _difference(first: _Measured, second: _Measured) -> float:
     """Return the mean difference of log-probabilities, of greedy answers as far as their tokens are the same."""
-    pairs = []
-    for one, other in zip(first, second, strict=True):
+    pairs = list(zip(first.scores, second.scores, strict=True))
+    for one, other in zip(first.answers, second.answers, strict=True):
         same = [left == right for left, right in zip(one.ids, other.ids, strict=False)]
         length = same.index(False) if False in same else len(same)
-        pairs += [(one.own, other.own), (one.logs[:length], other.logs[:length])]
+        pairs.append((one.logs[:length], other.logs[:length]))
     return _mean_gap(pairs)
 
 
