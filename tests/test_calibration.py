@@ -485,13 +485,6 @@ def test_records_that_a_judge_could_not_be_asked_about_are_tried_again(tmp_path,
     assert len(log.read_text().splitlines()) == 61 + 7
 
 
-def test_a_judge_that_works_in_batches_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(fake_judges.Fake, "batch", True, raising=False)
-    path = write_table(tmp_path / "gold.jsonl", ROWS)
-    with pytest.raises(ConfigError, match="leave batch out"):
-        calibrate_judge(path, study=tmp_path, judge="fake", readings={"commit": "Y"}, **MAPPED)
-
-
 def test_results_are_json_and_the_same_each_time(study):
     first, second = (calibrate(study, "noisy").to_dict() for _ in range(2))
     assert orjson.dumps(first) == orjson.dumps(second)
