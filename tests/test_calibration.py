@@ -191,6 +191,14 @@ def test_a_judge_that_does_what_responses_say_fails_the_canaries_that_say_it(stu
     }  # it cannot tell the plain answers of the canaries apart
 
 
+def test_the_lexical_judge_passes_every_canary(study):
+    judge_responses(study, judge="lexical")
+    found = outcomes(
+        calibrate_judge(study / "labels" / "human.jsonl", study=study, judge="lexical", checks=QUICK)
+    )
+    assert found == {name: {"passed"} for name in ("empty", "orders", "forges", "constant Y", "constant N")}
+
+
 def test_a_forgery_that_only_changes_its_neighbours_fails(study, monkeypatch):
     def verdict(self, text, position):
         return "Y" if self.forged and position == 3 else "N"
