@@ -386,6 +386,12 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(study, judge, option
     assert not list(study.rglob("*_scored.jsonl"))
 
 
+def test_a_judge_without_a_key_leaves_no_folder_behind(study):
+    with pytest.raises(ConfigError, match="no key for"):
+        judge_responses(study, judge="claude", judge_options={"base_url": "https://api.anthropic.com"})
+    assert not list(study.rglob("scored"))
+
+
 def test_a_server_with_one_model_needs_no_model_named(study):
     with ProviderServer(Provider(models=("org/Tiny-1B",))) as server:
         (report,) = judge_responses(study, judge="openai", judge_options={"base_url": f"{server.url}/v1"})

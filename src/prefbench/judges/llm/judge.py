@@ -133,6 +133,8 @@ class ModelJudge:
 
     def _open_in(self, place: Workplace) -> None:
         backend = self._open_backend()
+        if isinstance(backend, RemoteBackend):
+            backend.check_key()
         self._spend = Spend(
             self.price,
             budget=self._budget,
@@ -140,7 +142,6 @@ class ModelJudge:
             others=tuple(folder / LEDGER for folder in place.others),
         )
         if isinstance(backend, RemoteBackend):
-            backend.check_key()
             backend.spend = self._spend
             self._open_batches(backend, place)
 
