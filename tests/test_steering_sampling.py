@@ -250,6 +250,7 @@ def test_a_dose_past_the_guard_is_a_warning_with_the_curve(study, vector, tiny_m
     ("change", "error", "complaint"),
     [
         ({"layers": [5]}, ConfigError, "no direction for layer 5"),
+        ({"coefficient": 1e36}, ConfigError, "at block 0 .* would be added, .* give a smaller coefficient"),
         ({"file": "nowhere.safetensors"}, DataError, "nowhere.safetensors: cannot be read"),
     ],
 )
