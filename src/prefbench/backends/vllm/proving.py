@@ -52,7 +52,7 @@ def prove_slot(
         raise BackendError("no prompt fits the model's context, so steering cannot be checked")
     bench = VllmBench(engine, control, slot, prompts=prompts, adapter=adapter)
     bench.load(plan)
-    texts = answer_texts(prompts, bench.answer(None))
+    texts = answer_texts(prompts, bench.unsteered)
     mixed = check_mixed(bench, texts, [None, adapter, *other_adapters])
     decode = check_decode(bench)
     compiled = check_compiled(bench, plan, texts, control)
