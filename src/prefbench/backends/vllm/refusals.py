@@ -11,6 +11,7 @@ _WHY = {
     "speculative_config": "tokens of a draft are not steered, and their places are guesses",
     "pipeline_parallel_size": "each stage has only some of the blocks",
     "prefill_context_parallel_size": "each device has only some of a prompt's tokens",
+    "data_parallel_size": "a request may go to any replica, and the checks see one",
     "enable_dbo": "a batch is cut in two, and the second half would take the rows of the first",
     "ubatch_size": "a batch is cut in two, and the second half would take the rows of the first",
     "enable_sp": "sequence parallelism gives each device only some of the tokens",
@@ -23,7 +24,8 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
     passes = (_as_mapping(given.get("compilation_config")).get("pass_config")) or {}
     found = {
         "speculative_config": bool(given.get("speculative_config")),
-        "enable_dbo": bool(given.get("enable_dbo")),
+        "data_parallel_size": "a request may go to any replica, and the checks see one",
+    "enable_dbo": bool(given.get("enable_dbo")),
         "enable_sp": bool(_as_mapping(passes).get("enable_sp")),
         "ubatch_size": int(given.get("ubatch_size") or 0) > 1,
         **{name: int(given.get(name) or 1) > 1 for name in _SIZES},
@@ -38,7 +40,7 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
         )
 
 
-_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size")
+_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size", "data_parallel_size")
 
 
 def require_supported(vllm_config: Any) -> None:
@@ -47,7 +49,8 @@ def require_supported(vllm_config: Any) -> None:
     passes = vllm_config.compilation_config.pass_config
     found = {
         "speculative_config": vllm_config.speculative_config is not None,
-        "enable_dbo": bool(getattr(parallel, "enable_dbo", False)),
+        "data_parallel_size": "a request may go to any replica, and the checks see one",
+    "enable_dbo": bool(getattr(parallel, "enable_dbo", False)),
         "ubatch_size": int(getattr(parallel, "ubatch_size", 0) or 0) > 1,
         "enable_sp": bool(getattr(passes, "enable_sp", False)),
         **{name: int(getattr(parallel, name, 1) or 1) > 1 for name in _SIZES},
