@@ -24,8 +24,7 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
     passes = (_as_mapping(given.get("compilation_config")).get("pass_config")) or {}
     found = {
         "speculative_config": bool(given.get("speculative_config")),
-        "data_parallel_size": "a request may go to any replica, and the checks see one",
-    "enable_dbo": bool(given.get("enable_dbo")),
+        "enable_dbo": bool(given.get("enable_dbo")),
         "enable_sp": bool(_as_mapping(passes).get("enable_sp")),
         "ubatch_size": int(given.get("ubatch_size") or 0) > 1,
         **{name: int(given.get(name) or 1) > 1 for name in _SIZES},
@@ -49,8 +48,7 @@ def require_supported(vllm_config: Any) -> None:
     passes = vllm_config.compilation_config.pass_config
     found = {
         "speculative_config": vllm_config.speculative_config is not None,
-        "data_parallel_size": "a request may go to any replica, and the checks see one",
-    "enable_dbo": bool(getattr(parallel, "enable_dbo", False)),
+        "enable_dbo": bool(getattr(parallel, "enable_dbo", False)),
         "ubatch_size": int(getattr(parallel, "ubatch_size", 0) or 0) > 1,
         "enable_sp": bool(getattr(passes, "enable_sp", False)),
         **{name: int(getattr(parallel, name, 1) or 1) > 1 for name in _SIZES},
