@@ -16,6 +16,7 @@ _WHY = {
     "ubatch_size": "a batch is cut in two, and the second half would take the rows of the first",
     "enable_sp": "sequence parallelism gives each device only some of the tokens",
 }
+_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size", "data_parallel_size")
 _CURE = "leave it out, or sample the steered conditions with --backend hf"
 
 
@@ -37,9 +38,6 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
             "engine argument hf_overrides names an architecture, and steering has to choose the model's class: "
             "leave that out, or sample the steered conditions with --backend hf"
         )
-
-
-_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size", "data_parallel_size")
 
 
 def require_supported(vllm_config: Any) -> None:
