@@ -251,6 +251,7 @@ def test_an_architecture_without_a_class_runs_uncompiled_and_says_so():
         {"speculative_config": {"method": "ngram"}},
         {"pipeline_parallel_size": 2},
         {"prefill_context_parallel_size": 2},
+        {"data_parallel_size": 2},
         {"enable_dbo": True},
         {"ubatch_size": 2},
         {"compilation_config": {"pass_config": {"enable_sp": True}}},
@@ -280,6 +281,7 @@ def test_a_running_engine_is_looked_at_again():
     require_supported(make_config())
     for fault in (
         {"pipeline_parallel_size": 2},
+        {"data_parallel_size": 2},
         {"enable_dbo": True},
         {"enable_sp": True},
         {"speculative_config": 1},

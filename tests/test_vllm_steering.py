@@ -469,13 +469,6 @@ def test_without_the_plugin_nothing_starts():
     assert "ConfigError: vLLM does not find prefbench's plugin" in done.stderr
 
 
-def test_speculative_decoding_is_refused_by_name(folders):
-    Running.stop()
-    drafts = {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2}
-    with pytest.raises(BackendError, match="this engine has speculative_config, and cannot be steered"):
-        start_steered(folders("Qwen3"), "Qwen3", [PLANS["response"]], speculative_config=drafts)
-
-
 # Other architectures, other processes
 
 
@@ -513,3 +506,11 @@ def test_engines_in_processes_of_their_own_are_steered_too(folders, tmp_path, ot
         pytest.approx([1.0] * 3, abs=1e-3)
     ] * 2
     assert choose_layers([plan], BLOCKS) == found["figures"]["engine"]["layers"]
+
+
+def test_speculative_decoding_is_refused_by_name(folders):
+    """Last of all: drafts load numba, and with it in the process vLLM starts no other engine on a CPU."""
+    Running.stop()
+    drafts = {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2}
+    with pytest.raises(BackendError, match="this engine has speculative_config, and cannot be steered"):
+        start_steered(folders("Qwen3"), "Qwen3", [PLANS["response"]], speculative_config=drafts)
