@@ -168,7 +168,10 @@ class _Run:
             # a treatment that cannot be had is found before an hour of sampling, not after
             for cell in cells:
                 self._identify(backend, cell)
+            check_mixing = getattr(backend, "check_mixing", None)
+            mixing = check_mixing([cell.treatment for cell in cells], self.items) if check_mixing else []
             for cell in cells:
+                cell.mixing = mixing
                 self._prove(backend, cell)
             # a backend that streams takes all conditions in one pass; one that works in blocks takes them in turn
             for together in [cells] if backend.block == 1 else [[cell] for cell in cells]:
@@ -203,6 +206,7 @@ class _Run:
                 backend=backend.describe(),
                 records_before=cell.report.kept,
                 warnings=cell.warnings,
+                **({"mixing_checks": cell.mixing} if cell.mixing else {}),
                 **({"steering_checks": cell.checks} if cell.checks else {}),
             )
         names = ", ".join(cell.condition.name for cell in cells)
