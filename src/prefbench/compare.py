@@ -17,6 +17,7 @@ from prefbench.effects import (
 )
 from prefbench.errors import ConfigError, DataError
 from prefbench.folders import match_condition
+from prefbench.listing import list_estimates
 from prefbench.statistics import (
     EffectSizes,
     Equivalence,
@@ -67,7 +68,9 @@ class Comparison:
         counts = ("n_first_only", "n_second_only")
         return {
             **{name: getattr(self, name) for name in (*plain, *counts)},
+            "level": self.overall.level,
             "overall": self.overall.to_dict(),
+            "estimates": [self.overall.to_dict(), *list_estimates(self.tables)],
             "equivalence": self.equivalence.to_dict(),
             "sizes": self.sizes._asdict(),
             "mcnemar": self.mcnemar and self.mcnemar._asdict(),
@@ -108,6 +111,8 @@ def compare_conditions(
     _check_pairs(prompts, cells, (one, two))
     if not 0 < margin < 1:
         raise ConfigError(f"a margin lies between 0 and 1, not {margin}")
+    if top < 0:
+        raise ConfigError(f"--top {top}: the prompts to list are counted from 0")
     prompts = add_moves(prompts, *(choices or ({}, {})))
     differences, domains = prompts["difference"].to_numpy(), prompts["domain"].to_list()
     rates = prompts.select("first", "second").mean().row(0)
