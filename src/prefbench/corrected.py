@@ -17,6 +17,7 @@ from prefbench.statistics import (
     Contrast,
     Correction,
     Estimate,
+    JudgeErrors,
     LabelledAnswers,
     cell_estimate,
     contrast_estimate,
@@ -267,16 +268,22 @@ def _judge_errors(chosen: _Labelled) -> tuple[pl.DataFrame, list[str]]:
         row["sensitivity"], row["specificity"] = (
             float(each[place]) for each in (errors.sensitivity, errors.specificity)
         )
-    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors.differ()) if len(rows) > 1 else []
+    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors) if len(rows) > 1 else []
 
 
-def _differential_notes(tests: Any) -> list[str]:
+def _differential_notes(errors: JudgeErrors) -> list[str]:
     notes = []
-    for name, test in zip(("sensitivity", "specificity"), tests, strict=True):
+    shares = {"sensitivity": errors.sensitivity, "specificity": errors.specificity}
+    for (name, values), test in zip(shares.items(), errors.differ(), strict=True):
         if test is not None and test.p < 0.05:
             notes.append(
                 f"the judge's {name} differs between conditions (p = {test.p:.3f}): effects without correction mix "
                 "what the model does with what the judge does"
+            )
+        elif test is None and np.ptp(values) > 0:
+            notes.append(
+                f"whether the judge's {name} differs between conditions cannot be tested (it is {values.min():.2f} to "
+                f"{values.max():.2f}): in some condition it does not vary between prompts"
             )
     return notes
 
