@@ -195,6 +195,7 @@ def judge_coverage(
         fits = {
             "judge, uncorrected": [paired_contrast(rates, contrast) for contrast in CONTRASTS],
             "PPI++ per condition": _estimates(ppi_cells(rates, labelled).fit),
+            "PPI, the judge fully weighed": _estimates(ppi_cells(rates, labelled, tuning=1.0).fit),
             "labels alone": _estimates(ppi_cells(rates, labelled, tuning=0.0).fit),
             "Rogan-Gladen per condition": _estimates(rogan_gladen_cells(rates, labelled)),
             "Rogan-Gladen pooled": _estimates(rogan_gladen_cells(rates, labelled, pooled=True)),
