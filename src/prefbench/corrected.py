@@ -215,7 +215,7 @@ def _numbers(found: Estimate) -> dict[str, Any]:
 def _domain_rows(
     blocks: Blocks, design: Design, answers: LabelledAnswers, level: float
 ) -> list[dict[str, Any]]:
-    """Return the corrected effects in each domain that has labels enough in every condition that they need."""
+    """Return the corrected rates and effects in each domain, where two conditions have labels enough in it."""
     rows = []
     for domain in np.unique(blocks.domain).tolist():
         keep = np.equal(blocks.domain, domain)
@@ -238,6 +238,8 @@ def _domain_rows(
             continue
         chosen = _choose(part, own, places)
         fit = ppi_cells(chosen.rates, chosen.answers).fit
+        rates = [_rate_row(fit, spot, name, chosen, level) for spot, name in enumerate(chosen.conditions)]
+        rows += [row | {"name": f"{row['name']} in {domain}"} for row in rates]
         found = [_contrast_row(fit, contrast, chosen, level) for contrast in design.whole or design.contrasts]
         rows += [
             row | {"name": f"{row['name']} in {domain}", "kind": "domain"}
@@ -276,8 +278,9 @@ def _differential_notes(errors: JudgeErrors) -> list[str]:
     shares = {"sensitivity": errors.sensitivity, "specificity": errors.specificity}
     for (name, values), test in zip(shares.items(), errors.differ(), strict=True):
         if test is not None and test.p < 0.05:
+            shown = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
             notes.append(
-                f"the judge's {name} differs between conditions (p = {test.p:.3f}): effects without correction mix "
+                f"the judge's {name} differs between conditions ({shown}): effects without correction mix "
                 "what the model does with what the judge does"
             )
         elif test is None and np.ptp(values) > 0:
