@@ -128,7 +128,11 @@ def test_an_empty_cell_of_a_csv_is_missing(tmp_path):
         ({"values": {"domain": "open", "temperature": "warm"}}, DataError, "temperature"),
         ({"columns": {"response": "temp"}}, DataError, "not a text"),
         ({"columns": {"prompt": "temp"}}, DataError, "not a text"),
-        ({"values": {"id": "same", "domain": "open"}}, DataError, "another prompt than in row 1"),
+        (
+            {"values": {"id": "same", "domain": "open"}},
+            DataError,
+            r"another prompt than at .*answers.jsonl:1",
+        ),
     ],
 )
 def test_what_cannot_be_mapped_is_named(tmp_path, plan, error, named):
