@@ -355,7 +355,8 @@ def test_without_zstandard_the_extra_is_named(tmp_path, monkeypatch):
 def test_every_repeat_of_an_lm_eval_document_is_an_answer(tmp_path):
     for _ in range(2):
         report = import_responses(REPEATED, study=tmp_path)
-    assert (report.kind, report.written, report.kept, report.dropped) == ("lm-eval", 0, 2, 1)
+    assert (report.kind, report.rows, report.written, report.kept) == ("lm-eval", 2, 0, 2)
+    assert report.dropped == 1
     assert texts(tmp_path) == expected()
     (failure,) = failures(tmp_path)
     assert (failure["id"], failure["domain"]) == ("b", "homes")
@@ -496,3 +497,27 @@ def test_a_table_can_bring_verdicts_in_a_column(tmp_path):
 def test_a_kind_that_is_not_the_files_is_refused(tmp_path, kind, error):
     with pytest.raises(error):
         import_responses(REPEATED, study=tmp_path, kind=kind)
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Call the command as a shell does; return its exit code, stdout and stderr."""
+    from prefbench.cli.app import main
+
+    sys.argv = ["prefbench", *arguments]
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return (stopped.value.code, *capsys.readouterr())
+
+
+def test_the_command_imports_a_log_with_its_scores_and_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [])
+    command = ["import", str(LOGS / "whole.eval"), "--study", str(tmp_path)]
+    code, out, _ = run(capsys, *command, "--scorer", "commits", "--yes", "C", "--no", "I")
+    assert code == 0
+    assert "2 records with 5 answers from 6 rows; 1 without an answer left out" in out
+    assert "2 records scored as the judge commits, 1 verdicts neither Y nor N" in out
+    code, _, told = run(capsys, *command, "--yes", "C")
+    assert (code, told.count("\n")) == (2, 1)
+    assert "give --scorer too" in told
+    code, _, told = run(capsys, "import", str(CHOICES), "--study", str(tmp_path))
+    assert (code, told.count("\n")) == (3, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import polars
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefbench.errors import ConfigError, DataError
@@ -172,6 +172,7 @@ def test_a_missing_file_is_named(tmp_path):
         import_responses(tmp_path / "nothing.jsonl", study=tmp_path / "study", **PLAN)
 
 
+@settings(deadline=None)  # it waits for a disk
 @given(answers=st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
 def test_answers_come_through_unchanged(tmp_path_factory, answers):
     folder = tmp_path_factory.mktemp("import")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores_frames import SCHEMA, cell
 
@@ -54,6 +54,7 @@ def test_the_effective_size_of_an_autoregression_is_the_known_one(share):
     assert diagnose_chains(draws).ess_bulk == pytest.approx(draws.size * (1 - share) / (1 + share), rel=0.1)
 
 
+@settings(deadline=None)
 @given(scale=st.floats(0.1, 100), shift=st.floats(-100, 100))
 def test_diagnostics_of_the_bulk_know_ranks_only(scale, shift):
     draws = np.random.default_rng(3).standard_normal((4, 200)).round(6)
@@ -121,6 +122,33 @@ def test_a_design_without_all_combinations_is_refused():
     frame = planted(4, seed=1).filter(pl.col("condition") != CONDITIONS[3])
     with pytest.raises(ConfigError, match=r"not all combinations.*--factors"):
         bayes_table(frame, find_design(CONDITIONS[:3]))
+
+
+def test_the_table_shows_both_methods_side_by_side(capsys):
+    from dataclasses import replace
+
+    from prefbench.bayes import COLUMNS
+    from prefbench.cli.statistics_tables import print_statistics
+    from prefbench.effects import make_table
+    from prefbench.stats import study_statistics
+
+    result = study_statistics(planted(6, seed=1), design=find_design(CONDITIONS))
+    row = {
+        "name": "steering",
+        "kind": "main",
+        "estimate": 0.123,
+        "low": 0.1,
+        "high": 0.2,
+        "p_direction": 0.98,
+    }
+    row |= {"default": 0.117, "default_low": 0.05, "default_high": 0.25, "r_hat": 1.0012, "ess_bulk": 987.0}
+    rows = [row | {"scale": scale, "ess_tail": 654.0} for scale in ("rate_difference", "log_odds")]
+    print_statistics(replace(result, tables=result.tables | {"bayes": make_table(rows, COLUMNS)}))
+    out = capsys.readouterr().out
+    shown = out[out.index("Bayesian check, in percentage points") :].splitlines()[:4]
+    assert shown[2].split()[:4] == ["steering", "bayes_hierarchical", "+12.3", "[+10.0,"]
+    assert shown[2].split()[-3:] == ["1.001", "987", "654"]
+    assert shown[3].split()[:3] == ["steering", "default", "+11.7"]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from prefbench.statistics.hierarchical import (
     CHUNK,
     HierarchicalData,
     HierarchicalFit,
+    check_installed,
     estimate_seconds,
     fit_hierarchical,
 )
@@ -68,6 +69,7 @@ def bayes_table(
         )
     if draws < CHUNK or warmup < CHUNK:
         raise ConfigError(f"{draws} draws after {warmup}: give {CHUNK} or more of each")
+    check_installed()
     blocks = make_blocks(rate_cells(frame), design.conditions)
     data, missing = _data(blocks, design)
     seconds = estimate_seconds(data, draws=draws, warmup=warmup)

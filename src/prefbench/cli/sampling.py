@@ -186,7 +186,7 @@ def import_(
     if as_json:
         print_json(report.to_dict())
         return
-    missing = f"; {report.dropped:,} rows without an answer left out" if report.dropped else ""
+    missing = f"; {report.dropped:,} without an answer left out" if report.dropped else ""
     kept = f"; {report.kept:,} records were there already" if report.kept else ""
     typer.echo(
         f"{report.folder}: {report.written:,} records with {report.responses:,} answers from {report.rows:,} rows"

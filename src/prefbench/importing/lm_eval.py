@@ -234,6 +234,6 @@ def _rows(documents: Sequence[_Document]) -> Iterator[SourceRow]:
         fields = document.fields | {"response": answers}
         for _ in range(len(document.answers) - len(answers)):
             reason = f"lm-eval wrote {NO_ANSWER!r}, as it does for an answer that was not there"
-            yield SourceRow(document.place, fields | {"response": None}, {}, reason)
+            yield SourceRow(document.place, fields | {"response": None}, {}, reason, rows=int(not answers))
         if answers:
             yield SourceRow(document.place, fields, scores)

@@ -38,6 +38,8 @@ class SourceRow:
     """What scorers said of it, by their names."""
     error: str | None = None
     """Why it has no answer, where the source recorded that."""
+    rows: int = 1
+    """What it counts for: 0 where it stands for a part of another row."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class RecordPlan:
     rule: VerdictRule | None = None
     rows: int = 0
     dropped: int = 0
-    """Rows without an answer."""
+    """Rows, or parts of rows, without an answer."""
     failures: list[tuple[RecordKey, str]] = field(default_factory=list)
     """Answers that failed where they were sampled, with the reason."""
 
@@ -89,7 +91,7 @@ class RecordPlan:
         """
         groups: dict[RecordKey, list[tuple[SourceRow, Row]]] = {}
         for row in rows:
-            self.rows += 1
+            self.rows += row.rows
             fields = self._fields(row)
             if row.error is not None:
                 self.dropped += 1

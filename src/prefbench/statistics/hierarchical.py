@@ -23,9 +23,10 @@ TARGET_ACCEPTANCE = 0.9
 ENOUGH_INFORMATION = 2.0
 NODES = 40
 """Of the quadrature over prompts: the mean of a logistic of a normal with sd 5 to 1e-6."""
-DRAW_SECONDS = 2.0e-7
-"""For the estimate of time: seconds a gradient and cell on one core of 2020 or later."""
+COMPILING_SECONDS = 20.0
+GRADIENT_SECONDS = 2.0e-7
 GRADIENTS_PER_DRAW = 50
+"""For the estimate of time, measured on two cores: seconds a gradient takes for each cell of each chain."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,8 +63,17 @@ class HierarchicalFit:
 
 
 def estimate_seconds(data: HierarchicalData, *, draws: int, warmup: int) -> float:
-    """Return about how long `fit_hierarchical` takes, in seconds, half a minute of compiling included."""
-    return 20.0 + CHAINS * (draws + warmup) * GRADIENTS_PER_DRAW * data.trials.size * DRAW_SECONDS
+    """Return about how long `fit_hierarchical` takes, in seconds, compiling included."""
+    gradients = CHAINS * (draws + warmup) * GRADIENTS_PER_DRAW
+    return COMPILING_SECONDS + gradients * data.trials.size * GRADIENT_SECONDS
+
+
+def check_installed() -> None:
+    """Raise MissingExtraError if numpyro is not there."""
+    try:
+        import numpyro.infer  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise MissingExtraError("the Bayesian check", "bayes") from error
 
 
 def fit_hierarchical(
@@ -84,11 +94,10 @@ def fit_hierarchical(
 
     Raises MissingExtraError without numpyro, ValueError without an answer.
     """
-    try:
-        import jax
-        import numpyro.infer as inference
-    except ImportError as error:
-        raise MissingExtraError("the Bayesian check", "bayes") from error
+    check_installed()
+    import jax
+    import numpyro.infer as inference
+
     if not (data.trials > 0).any():
         raise ValueError("there is no answer to fit a model to")
     started = time.monotonic()
