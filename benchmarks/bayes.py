@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import polars as pl
@@ -40,6 +41,9 @@ def true_differences(rng):
 
 
 def main() -> None:
+    if find_spec("numpyro") is None:
+        print("left out: it needs numpyro (pip install 'prefbench[bayes]')")
+        return
     rng = np.random.default_rng(7)
     truth = [*true_differences(rng), *MEANS[1:]]
     frame, design = plant(rng), find_design(CONDITIONS)
