@@ -121,7 +121,11 @@ def alternate(sides: dict[str, Callable[[], int]], pairs: int) -> tuple[list[flo
         for name in list(sides) if pair % 2 else reversed(list(sides)):
             wall, cpu = time.perf_counter(), time.process_time()
             tokens = sides[name]()
-            found[name] = (tokens / (time.perf_counter() - wall), tokens / (time.process_time() - cpu), tokens)
+            found[name] = (
+                tokens / (time.perf_counter() - wall),
+                tokens / (time.process_time() - cpu),
+                tokens,
+            )
         first, second = (found[name] for name in sides)
         if first[2] != second[2]:
             print(f"  the sides generated {first[2]} and {second[2]} tokens")
@@ -198,12 +202,14 @@ class Replay:
         self._count = 0
 
     def submit(self, _job: Any) -> str:
+        """Take the next recorded output for the job's."""
         name = str(self._count)
         self._waiting.append((name, self._outputs[self._count % len(self._outputs)]))
         self._count += 1
         return name
 
     def poll(self) -> list[tuple[str, Any]]:
+        """Give back a step's worth of outputs."""
         done, self._waiting = self._waiting[:16], self._waiting[16:]
         return done
 

@@ -132,16 +132,16 @@ def check_vectors(
 ) -> dict[str, Any]:
     """Prove on a model that vectors act as they say: the checks that run before a steered condition is sampled.
 
-    Checks belong to a backend: they prove what it does. Raises BackendError if one fails, and what `make_plan` raises for vectors that do not fit.
+    Checks belong to a backend: they prove what it does.
+
+    Raises BackendError if one fails, and what `make_plan` raises for vectors that do not fit.
     """
     if not vectors:
         raise ConfigError("no vector: give at least one with --vector FILE@dose=0.3")
     name, _ = choose_backend(backend)
     opened = cast(
         "SteeringBackend",
-        open_backend(
-            name, locate_model(model), options=backend_options or {}, needs=frozenset({"steering"})
-        ),
+        open_backend(name, locate_model(model), options=backend_options or {}, needs=frozenset({"steering"})),
     )
     condition = Condition(
         name="check",
