@@ -29,7 +29,7 @@ class StderrProgress:
         self._what, self._total, self._done = what, total, 0
         self._begun = self._told = time.monotonic()
         if self._bars is None:
-            self._console.print(f"{what}: {total:,} to do", markup=False)
+            self._console.print(what if total == 1 else f"{what}: {total:,} to do", markup=False)
         else:
             self._task = self._bars.add_task(what, total=total, note="")
 
@@ -38,6 +38,8 @@ class StderrProgress:
         self._done += units
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, advance=units, note=note)
+        elif self._total == 1:
+            self._console.print(f"{self._what}: {time.monotonic() - self._begun:.0f} s", markup=False)
         elif self._done >= self._total or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
             parts = [f"{self._what}: {self._done:,} of {self._total:,}", note, self._time_left()]

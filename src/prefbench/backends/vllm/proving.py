@@ -47,7 +47,7 @@ def prove_slot(
     bench.load(plan)
     texts = answer_texts(prompts, bench.unsteered)
     mixed = check_mixed(
-        [(each, with_slot) for each in (None, adapter, *other_adapters) for with_slot in (0, slot)],
+        [(with_slot, each) for each in (None, adapter, *other_adapters) for with_slot in (0, slot)],
         together=partial(_measure, bench, texts),
         in_halves=partial(_measure_in_halves, bench, texts),
     )
