@@ -154,6 +154,13 @@ def test_scores_may_follow_later_and_are_not_doubled(tmp_path):
         import_responses(LOGS / "whole.eval", study=tmp_path, rule=swapped)
 
 
+def test_a_log_without_scores_gives_no_verdicts(tmp_path):
+    path = rewrite(tmp_path, lambda log: [sample.update(scores=None) for sample in log["samples"]])
+    with pytest.raises(ConfigError, match="'commits' has no values"):
+        import_responses(path, study=tmp_path / "study", rule=VerdictRule(**RULE))
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.parametrize(
     ("rule", "named"),
     [

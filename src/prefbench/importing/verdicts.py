@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,14 +65,15 @@ class VerdictRule:
             return "Y"
         return "N" if normal in map(_normal, self.no) else None
 
-    def check(self, verdicts: Mapping[Any, Any] | list[tuple[Verdict | None, ...]]) -> None:
-        """Raise ConfigError if not one of the verdicts could be read although there were scores."""
-        read = [each for verdict in verdicts for each in verdict if each is not None]
-        if self.seen and not read:
-            raise ConfigError(
-                f"scorer {self.scorer!r} has the values {', '.join(sorted(self.seen)[:8])}: none of them is --yes "
-                f"{' or '.join(self.yes)} or --no {' or '.join(self.no)}"
-            )
+    def check(self, verdicts: Iterable[tuple[Verdict | None, ...]]) -> None:
+        """Raise ConfigError if not one of the verdicts could be read."""
+        if any(each is not None for record in verdicts for each in record):
+            return
+        wanted = f"--yes {' or '.join(self.yes)} or --no {' or '.join(self.no)}"
+        values = f"the values {', '.join(sorted(self.seen)[:8])}" if self.seen else "no values"
+        raise ConfigError(
+            f"scorer {self.scorer!r} has {values}: none of them is {wanted}; leave --scorer out"
+        )
 
 
 def _normal(value: Any) -> str | None:
