@@ -18,6 +18,7 @@ from studies import make_items  # noqa: E402
 
 from prefbench.backends import Request, Sampling, Treatment, Vector, open_backend  # noqa: E402
 from prefbench.backends.hf import decoding  # noqa: E402
+from prefbench.backends.hf.decoding import BlockDecoder  # noqa: E402
 from prefbench.bank import write_bank  # noqa: E402
 from prefbench.errors import BackendError, ConfigError, DataError  # noqa: E402
 from prefbench.records import RecordKey  # noqa: E402
@@ -255,6 +256,7 @@ def test_a_dose_past_the_guard_is_a_warning_with_the_curve(study, vector, tiny_m
     ("change", "error", "complaint"),
     [
         ({"layers": [5]}, ConfigError, "no direction for layer 5"),
+        ({"coefficient": 1e36}, ConfigError, "at block 0 .* would be added, .* give a smaller coefficient"),
         ({"file": "nowhere.safetensors"}, DataError, "nowhere.safetensors: cannot be read"),
     ],
 )
@@ -361,3 +363,21 @@ def test_steering_does_not_outlive_a_check(tiny_model, vector):
     assert torch.equal(backend.model(input_ids=ids).logits, before)
     with steered(backend.model, backend.plan(treatment(vector, 0.5))):
         assert not torch.equal(backend.model(input_ids=ids).logits, before)
+
+
+@pytest.mark.filterwarnings("ignore:.*lose coherence")
+def test_conditions_of_one_adapter_share_the_unsteered_answers_of_their_checks(
+    tiny_model, vector, monkeypatch
+):
+    backend = open_backend("hf", str(tiny_model), options={})
+    drawn, real = [], BlockDecoder.draw
+    monkeypatch.setattr(
+        BlockDecoder, "draw", lambda self, *given: drawn.append(len(given)) or real(self, *given)
+    )
+    first = backend.check_steering(treatment(vector, 0.5), make_items(2))
+    assert drawn.count(1) == 1  # given prompts, and no steering
+    second = backend.check_steering(treatment(vector, 0.25), make_items(2))
+    assert drawn.count(1) == 1
+    assert second["curve"][0] == first["curve"][0]
+    backend.check_steering(treatment(vector, 0.25), make_items(1))
+    assert drawn.count(1) == 2  # other prompts have other answers

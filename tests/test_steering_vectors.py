@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -414,3 +415,20 @@ def test_formats_go_by_their_suffix(tmp_path, source, target, layout, complaint)
     write_vector(tmp_path / "v.safetensors")
     with pytest.raises(ConfigError, match=complaint):
         convert_vector(tmp_path / source, tmp_path / target, layout=layout)
+
+
+def test_a_torn_pt_file_is_one_clear_error_wherever_it_is_torn(tmp_path):
+    path, rng = tmp_path / "torn.pt", np.random.default_rng(0)
+    torch.save(torch.zeros(BLOCKS + 1, WIDTH), path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        torn = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for place in rng.integers(0, min(len(torn), 2_000), 4):
+            torn[place] = rng.integers(256)
+        path.write_bytes(torn)
+        with suppress(DataError):  # any other exception fails the test
+            read_vector(path)
+            continue
+        refused += 1
+    assert refused > 100

@@ -31,8 +31,11 @@ def known_names(builtins: Mapping[str, str], group: str) -> list[str]:
 
 
 def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an option that is no keyword of the class `made`."""
+    """Raise ConfigError for an option that is no keyword of the class `made`, or one that is not for users."""
     parameters = signature(made).parameters.values()
+    for parameter in parameters:
+        if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD and parameter.name in options:
+            raise ConfigError(f"{parameter.name} is no option of {owner}: it has a place of its own")
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,20 +18,22 @@ from prefbench.backends import (
     SteeringBackend,
     Treatment,
     choose_backend,
+    close_backend,
     open_backend,
 )
 from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.conditions import choose_conditions, describe_source, group_by_model, make_treatment
 from prefbench.demo_model import locate_model
-from prefbench.errors import BackendError, ConfigError
+from prefbench.errors import BackendError
 from prefbench.folders import ConditionFolder
-from prefbench.manifest import Manifest, now
+from prefbench.manifest import Manifest
 from prefbench.progress import Progress, Silent, told_warnings
-from prefbench.records import PromptItem, PromptStyle, RecordKey, Response, ResponseRecord
+from prefbench.records import PromptItem, PromptStyle, RecordKey
+from prefbench.sample_files import Cell, File, Place, keep_error, read_done
 from prefbench.sample_report import ConditionReport, SampleReport, describe_failures
 from prefbench.seeds import derive_seed
-from prefbench.store import Appender, locked, read_models, unique_by_key
+from prefbench.store import locked
 from prefbench.study import (
     DEFAULT_STUDY,
     Condition,
@@ -40,20 +43,6 @@ from prefbench.study import (
     validate_grid,
     validate_seed,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One response file of the grid: its prompts, and which of them are there already."""
-
-    path: Path
-    temperature: float
-    items: Sequence[PromptItem]
-    done: frozenset[RecordKey]
-
-    @property
-    def missing(self) -> int:
-        return len(self.items) - len(self.done)
 
 
 def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
@@ -150,122 +139,138 @@ class _Run:
         self, model: str, conditions: Sequence[Condition], folder: Path, report: SampleReport
     ) -> None:
         """Sample the conditions of one model, loading it once, and only if something is missing."""
-        opened: Backend | None = None
-        for condition in conditions:
-            target = ConditionFolder(condition.name, folder / condition.name)
-            with locked(target.path, "sample"):
-                manifest = Manifest(target.manifest, self._settings(condition))
-                files = [
-                    self._plan(target, domain, temp)
-                    for domain in self._domains()
-                    for temp in self.grid.temperatures
-                ]
-                done = ConditionReport(
-                    condition.name, target.path, kept=sum(len(file.done) for file in files)
-                )
-                report.conditions.append(done)
-                if any(file.missing for file in files):
-                    opened = opened or self._open(model, conditions)
-                    self._sample_condition(opened, condition, target, manifest, files, done)
+        with ExitStack() as locks:
+            cells = [self._plan_cell(condition, folder, locks) for condition in conditions]
+            report.conditions += [cell.report for cell in cells]
+            todo = [cell for cell in cells if any(file.missing for file in cell.files)]
+            if todo:
+                self._sample_cells(model, todo)
         if failed := [each for each in report.conditions if each.failed]:
             raise BackendError(describe_failures(failed))
 
-    def _open(self, model: str, conditions: Sequence[Condition]) -> Backend:
-        needs = frozenset[str]().union(*(condition.needs() for condition in conditions))
+    def _plan_cell(self, condition: Condition, folder: Path, locks: ExitStack) -> Cell:
+        target = ConditionFolder(condition.name, folder / condition.name)
+        locks.enter_context(locked(target.path, "sample"))
+        files = [
+            self._plan(target, domain, temperature)
+            for domain in self._domains()
+            for temperature in self.grid.temperatures
+        ]
+        report = ConditionReport(condition.name, target.path, kept=sum(len(file.done) for file in files))
+        manifest = Manifest(target.manifest, self._settings(condition))
+        return Cell(condition, make_treatment(condition), target, manifest, files, report)
+
+    def _sample_cells(self, model: str, cells: Sequence[Cell]) -> None:
+        """Load the model, prove what is to be proved of every condition, and then sample them."""
+        needs = frozenset[str]().union(*(cell.condition.needs() for cell in cells))
         backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
-        # a treatment that cannot be had is found before an hour of sampling, not after
-        for condition in conditions:
-            backend.identify(make_treatment(condition))
-        return backend
-
-    def _sample_condition(
-        self,
-        backend: Backend,
-        condition: Condition,
-        target: ConditionFolder,
-        manifest: Manifest,
-        files: Sequence[_File],
-        report: ConditionReport,
-    ) -> None:
-        treatment = make_treatment(condition)
-        identity = backend.identify(treatment)
-        manifest.require(identity)
-        chat_template = identity.get("chat_template_sha256") is not None
-        warning = explain_post_trained(condition.name, condition.model, chat_template=chat_template)
-        steering = self._check_steering(backend, treatment)
-        warnings = [*([warning] if warning else []), *steering.pop("warnings", [])]
-        for each in warnings:
-            self.progress.warn(each)
-        manifest.start_run(
-            bank=self.bank,
-            temperatures=self.grid.temperatures,
-            domains=self._domains(),
-            limit=self.grid.limit,
-            backend=backend.describe(),
-            records_before=report.kept,
-            warnings=warnings,
-            **({"steering_checks": steering} if steering else {}),
-        )
-        started = time.monotonic()
-        self.progress.start(
-            f"sampling {condition.name}", sum(file.missing for file in files) * self.grid.n_samples
-        )
         try:
-            with told_warnings(self.progress) as told:
-                for file in files:
-                    self._sample_file(backend, treatment, target, file, report)
+            # a treatment that cannot be had is found before an hour of sampling, not after
+            for cell in cells:
+                self._identify(backend, cell)
+            check_mixing = getattr(backend, "check_mixing", None)
+            mixing = check_mixing([cell.treatment for cell in cells], self.items) if check_mixing else []
+            for cell in cells:
+                cell.mixing = mixing
+                self._prove(backend, cell)
+            # a backend that streams takes all conditions in one pass; one that works in blocks takes them in turn
+            for together in [cells] if backend.block == 1 else [[cell] for cell in cells]:
+                self._sample_pass(backend, together)
         finally:
-            report.seconds = time.monotonic() - started
-        manifest.finish_run(
-            records_written=report.written,
-            failed=report.failed,
-            tokens=report.tokens,
-            seconds=round(report.seconds, 3),
-            warnings=[*warnings, *told],
-        )
+            close_backend(backend)
 
-    def _check_steering(self, backend: Backend, treatment: Treatment) -> dict[str, Any]:
-        """Return what proves that a treatment's vectors act; a condition for which that fails is not sampled."""
-        if not treatment.vectors:
-            return {}
-        return cast("SteeringBackend", backend).check_steering(treatment, self.items, strict=self.strict)
+    def _identify(self, backend: Backend, cell: Cell) -> None:
+        identity = backend.identify(cell.treatment)
+        cell.manifest.require(identity)
+        chat_template = identity.get("chat_template_sha256") is not None
+        condition = cell.condition
+        if warning := explain_post_trained(condition.name, condition.model, chat_template=chat_template):
+            cell.warnings.append(warning)
 
-    def _sample_file(
-        self,
-        backend: Backend,
-        treatment: Treatment,
-        target: ConditionFolder,
-        file: _File,
-        report: ConditionReport,
-    ) -> None:
-        if not file.missing:
-            return
-        items = {RecordKey(item.domain, item.id, file.temperature): item for item in file.items}
-        started = time.monotonic() - report.seconds
-        with Appender(file.path, on_repair=self._tell_repair) as appender:
-            for completion in self._complete(backend, treatment, file):
-                if completion.request.key in file.done:
-                    continue  # computed again only because its block was
-                if completion.error is not None:
-                    _keep_error(target, completion, report)
-                    continue
-                appender.append([_to_record(items[completion.request.key], completion)])
-                report.written += 1
-                report.tokens += sum(output.tokens for output in completion.outputs)
-                report.seconds = time.monotonic() - started
-                self.progress.advance(len(completion.outputs), f"{report.tokens / report.seconds:,.0f} tok/s")
+    def _prove(self, backend: Backend, cell: Cell) -> None:
+        """Have the backend show that the condition's vectors act; one for which that fails is not sampled."""
+        if cell.treatment.vectors:
+            prover = cast("SteeringBackend", backend)
+            cell.checks = prover.check_steering(cell.treatment, self.items, strict=self.strict)
+            cell.warnings += cell.checks.pop("warnings", [])
+        for warning in cell.warnings:
+            self.progress.warn(warning)
 
-    def _complete(self, backend: Backend, treatment: Treatment, file: _File) -> Iterator[Completion]:
+    def _sample_pass(self, backend: Backend, cells: Sequence[Cell]) -> None:
+        for cell in cells:
+            cell.manifest.start_run(
+                bank=self.bank,
+                temperatures=self.grid.temperatures,
+                domains=self._domains(),
+                limit=self.grid.limit,
+                backend=backend.describe(),
+                records_before=cell.report.kept,
+                warnings=cell.warnings,
+                **({"mixing_checks": cell.mixing} if cell.mixing else {}),
+                **({"steering_checks": cell.checks} if cell.checks else {}),
+            )
+        names = ", ".join(cell.condition.name for cell in cells)
+        missing = sum(file.missing for cell in cells for file in cell.files)
+        self.progress.start(f"sampling {names}", missing * self.grid.n_samples)
+        started = time.monotonic()
+        try:
+            with told_warnings(self.progress) as told, ExitStack() as files:
+                self._write_all(backend, cells, files, started)
+        finally:
+            _share_time(time.monotonic() - started, [cell.report for cell in cells])
+        counted: dict[str, Any] = getattr(backend, "steered_tokens", dict)()
+        for cell in cells:
+            cell.manifest.finish_run(
+                records_written=cell.report.written,
+                failed=cell.report.failed,
+                tokens=cell.report.tokens,
+                seconds=round(cell.report.seconds, 3),
+                warnings=[*cell.warnings, *told],
+                **({"steered_tokens": counted} if counted and cell.treatment.vectors else {}),
+                **({"sampled_with": [other.condition.name for other in cells]} if len(cells) > 1 else {}),
+            )
+
+    def _write_all(self, backend: Backend, cells: Sequence[Cell], files: ExitStack, started: float) -> None:
+        """Write each record when it is finished."""
+        places = {
+            (cell.treatment.condition, file.domain, file.temperature): Place(
+                cell, file, self._tell_repair, files
+            )
+            for cell in cells
+            for file in cell.files
+            if file.missing
+        }
+        tokens = 0
+        for completion in self._complete(backend, cells):
+            key = completion.request.key
+            place = places[completion.request.treatment.condition, key.domain, key.temperature]
+            if key in place.file.done:
+                continue  # computed again only because its block was
+            if completion.error is not None:
+                keep_error(place.cell.target, completion, place.cell.report)
+                continue
+            tokens += place.write(completion)
+            speed = tokens / max(time.monotonic() - started, 1e-9)
+            self.progress.advance(len(completion.outputs), f"{speed:,.0f} tok/s")
+
+    def _complete(self, backend: Backend, cells: Sequence[Cell]) -> Iterator[Completion]:
         """Ask for every block of which a record is missing. Blocks do not depend on what is there already."""
-        for block in _blocks(file.items, backend.block):
-            missing = [
-                item for item in block if RecordKey(item.domain, item.id, file.temperature) not in file.done
-            ]
-            asked = missing if backend.block == 1 else block
-            if missing:
-                yield from backend.generate(
-                    self._request(item, file.temperature, treatment) for item in asked
-                )
+        if backend.block == 1:
+            yield from backend.generate(
+                self._request(item, file.temperature, cell.treatment)
+                for cell in cells
+                for file in cell.files
+                for item in file.items
+                if file.lacks(item)
+            )
+            return
+        for cell in cells:
+            for file in cell.files:
+                for block in _blocks(file.items, backend.block):
+                    if any(file.lacks(item) for item in block):
+                        yield from backend.generate(
+                            self._request(item, file.temperature, cell.treatment) for item in block
+                        )
 
     def _request(self, item: PromptItem, temperature: float, treatment: Treatment) -> Request:
         grid = self.grid
@@ -273,10 +278,10 @@ class _Run:
         sampling = Sampling(temperature, grid.top_p, grid.max_tokens, tuple(grid.stop))
         return Request(key, item.prompt, grid.n_samples, derive_seed(self.seed, key), sampling, treatment)
 
-    def _plan(self, target: ConditionFolder, domain: str, temperature: float) -> _File:
+    def _plan(self, target: ConditionFolder, domain: str, temperature: float) -> File:
         items = [item for item in self.items if item.domain == domain]
         path = target.responses_path(domain, temperature, self.grid.n_samples)
-        return _File(path, temperature, items, frozenset(_read_done(path, items, temperature)))
+        return File(path, domain, temperature, items, frozenset(read_done(path, items, temperature)))
 
     def _domains(self) -> list[str]:
         return list(dict.fromkeys(item.domain for item in self.items))
@@ -304,57 +309,19 @@ class _Run:
         self.progress.warn(f"{path}: cut off {cut} bytes of a record that an interrupted run left unfinished")
 
 
-def _read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:
-    """Yield the keys that are on disk. Raises ConfigError if a prompt of the same id had another text there."""
-    if not path.exists():
-        return
-    texts = {RecordKey(item.domain, item.id, temperature): item.prompt for item in items}
-    for record in unique_by_key(path, read_models(path, ResponseRecord)):
-        if record.key not in texts:
-            continue
-        if record.prompt != texts[record.key]:
-            raise ConfigError(
-                f"{path}: {record.id} was sampled with another text than the prompt bank has now; "
-                "use the bank of that run, or another --condition or --study"
-            )
-        yield record.key
-
-
 def _blocks(items: Sequence[PromptItem], size: int) -> Iterator[Sequence[PromptItem]]:
-    """Cut a file's prompts into blocks of at most `size`, as even as can be; one block if no size matters."""
-    if size == 1:
-        yield items
-        return
+    """Cut a file's prompts into blocks of at most `size`, as even as can be."""
     count = -(-len(items) // size)
     bounds = [round(index * len(items) / count) for index in range(count + 1)]
     for start, stop in pairwise(bounds):
         yield items[start:stop]
 
 
-def _to_record(item: PromptItem, completion: Completion) -> ResponseRecord:
-    return ResponseRecord(
-        id=item.id,
-        domain=item.domain,
-        prompt=item.prompt,
-        format=item.format,
-        tags=item.tags,
-        temperature=completion.request.key.temperature,
-        n_samples=len(completion.outputs),
-        responses=[
-            Response(text=output.text, finish_reason=output.finish_reason, tokens=output.tokens)
-            for output in completion.outputs
-        ],
-        timestamp=now(),
-    )
-
-
-def _keep_error(target: ConditionFolder, completion: Completion, report: ConditionReport) -> None:
-    """Put a failed request on record: it is missing from the responses, and asked for again by the next run."""
-    key = completion.request.key
-    with Appender(target.errors) as appender:
-        appender.append([{**key._asdict(), "error": completion.error, "timestamp": now()}])
-    report.failed += 1
-    report.first_error = report.first_error or f"{key.domain}/{key.id}: {completion.error}"
+def _share_time(seconds: float, reports: Sequence[ConditionReport]) -> None:
+    """Give each condition of a pass its share of the time, by its tokens."""
+    tokens = sum(report.tokens for report in reports)
+    for report in reports:
+        report.seconds += seconds * report.tokens / tokens if tokens else 0.0
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from prefbench.backends.base import (
     Usage,
     Vector,
 )
-from prefbench.backends.registry import BACKENDS, choose_backend, open_backend
+from prefbench.backends.registry import BACKENDS, choose_backend, close_backend, open_backend
 
 __all__ = [
     "BACKENDS",
@@ -27,5 +27,6 @@ __all__ = [
     "Usage",
     "Vector",
     "choose_backend",
+    "close_backend",
     "open_backend",
 ]

@@ -66,6 +66,13 @@ def open_backend(
     return cast("Backend", backend_class(model, **options))
 
 
+def close_backend(backend: Backend) -> None:
+    """Have a backend give back what it holds, if it holds anything: a device, processes, connections."""
+    close = getattr(backend, "close", None)
+    if close is not None:
+        close()
+
+
 def _missing_modules(backend: str) -> list[str]:
     return _not_found(_MODULES.get(backend, ()))
 

@@ -40,6 +40,12 @@ class Adapters:
             for found in self._found.values()
         ]
 
+    @property
+    def modules(self) -> list[str]:
+        """The last names of the modules that an adapter changes: vLLM need not prepare any other."""
+        paths = {key.partition(".lora_")[0] for found in self._found.values() for key in found.shapes}
+        return sorted({path.rsplit(".", 1)[-1] for path in paths})
+
     def request(self, adapter: str | None) -> Any:
         """Return vLLM's LoRARequest for an adapter that has been identified; None for none."""
         if adapter is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from prefbench.errors import ConfigError, unknown_name
+from prefbench.errors import ConfigError
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as `max_lora_rank`."""
@@ -28,17 +29,23 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the user's engine arguments. Raises ConfigError for one that vLLM lacks or that is not the user's."""
     from vllm.engine.arg_utils import EngineArgs
 
-    known = [field.name for field in dataclasses.fields(EngineArgs) if field.name not in OWNED]
+    known = [field.name for field in dataclasses.fields(EngineArgs) if not field.name.startswith("_")]
     for name in given:
         if name in OWNED:
             raise ConfigError(f"engine argument {name} is not yours to set: {OWNED[name]}")
         if name not in known:
-            raise unknown_name("engine argument", name, known)
+            near = get_close_matches(name, known, n=3)
+            guess = (
+                f"did you mean {' or '.join(near)}?" if near else "vLLM documents them under Engine Arguments"
+            )
+            raise ConfigError(f"vLLM has no engine argument {name!r}: {guess}")
     return dict(given)
 
 
-def lora_arguments(given: Mapping[str, Any], ranks: list[int]) -> tuple[dict[str, Any], list[str]]:
-    """Return what adapters of these ranks need, and a line for each of the user's limits that was raised.
+def lora_arguments(
+    given: Mapping[str, Any], ranks: list[int], modules: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what adapters of these ranks on these modules need, and a line for each of the user's limits raised.
 
     One slot more than there are adapters: with none to spare, a CPU engine gives the last adapter to requests
     that asked for none.
@@ -59,7 +66,7 @@ def lora_arguments(given: Mapping[str, Any], ranks: list[int]) -> tuple[dict[str
             needed[name] = asked
         elif asked is not None:
             raised.append(f"{name} {asked} is too small for the conditions' adapters: it is {least}")
-    return {"enable_lora": True, **needed}, raised
+    return {"enable_lora": True, "lora_target_modules": modules, **needed}, raised
 
 
 def platform_arguments(given: Mapping[str, Any]) -> dict[str, Any]:

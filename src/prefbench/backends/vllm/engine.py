@@ -66,10 +66,9 @@ def start_engine(model: str, arguments: Mapping[str, Any], log: EngineLog) -> En
     if current_platform.is_cpu():
         # one process starts in seconds, and there is no device whose work could be overlapped with ours
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    replicated = int(arguments.get("data_parallel_size") or 1) > 1
     try:
         with log.captured():
-            if replicated:
+            if int(arguments.get("data_parallel_size") or 1) > 1:
                 from prefbench.backends.vllm.replicas import ReplicatedEngine
 
                 return ReplicatedEngine({"model": model, **arguments}, log)
@@ -78,6 +77,12 @@ def start_engine(model: str, arguments: Mapping[str, Any], log: EngineLog) -> En
         raise
     except Exception as error:
         raise explain_start(error, model, log) from error
+
+
+def to_prompt(job: Job) -> Any:
+    """Return a job's prompt as vLLM takes it."""
+    salt = {} if job.salt is None else {"cache_salt": job.salt}
+    return {"prompt_token_ids": list(job.ids), **salt}
 
 
 class SingleEngine:
@@ -96,12 +101,9 @@ class SingleEngine:
     def submit(self, job: Job) -> str:
         """Queue a job and return its name."""
         name = next(self._names)
-        prompt: dict[str, Any] = {"prompt_token_ids": list(job.ids)}
-        if job.salt is not None:
-            prompt["cache_salt"] = job.salt
         self._internal[name] = self._engine.add_request(
-            name, prompt, job.parameters, lora_request=job.adapter
-        )  # type: ignore[arg-type]
+            name, to_prompt(job), job.parameters, lora_request=job.adapter
+        )
         return name
 
     def poll(self) -> list[tuple[str, Any]]:

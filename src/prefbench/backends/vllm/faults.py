@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from prefbench.backends.vllm.logs import EngineLog
@@ -76,6 +77,7 @@ _KNOWN = (
 
 def explain_start(error: BaseException, model: str, log: EngineLog) -> PrefbenchError:
     """Return why no engine could be started on a model."""
+    log.keep()
     cause = _cause(error, log)
     for known in _KNOWN:
         if re.search(known.pattern, cause, re.IGNORECASE):
@@ -92,6 +94,7 @@ def explain_start(error: BaseException, model: str, log: EngineLog) -> Prefbench
 
 def explain_death(error: BaseException, log: EngineLog) -> BackendError:
     """Return why a running engine stopped."""
+    log.keep()
     cause = _cause(error, log)
     if re.search(r"out of memory|OutOfMemory", cause, re.IGNORECASE):
         return BackendError(
@@ -110,8 +113,10 @@ def _cause(error: BaseException, log: EngineLog) -> str:
 
 def _first_sentence(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 2 and "validation error" in lines[0]:  # pydantic: count, place, then what
-        return lines[2].split(" [type=")[0].removeprefix("Value error, ")
+    for before, line in pairwise(lines):  # pydantic: how many faults, where, and what
+        if "[type=" in line:
+            place = "" if "validation error" in before else f"{before}: "
+            return place + line.split(" [type=")[0].removeprefix("Value error, ")
     return lines[0] if lines else type(error).__name__
 
 

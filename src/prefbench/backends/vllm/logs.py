@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging.config
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -22,20 +24,28 @@ _EMPTY_WORDS = (
 )
 
 
+@cache
+def engine_log() -> EngineLog:
+    """Return this process's log. Must be asked for before vllm is imported: its processes take the path over."""
+    return EngineLog()
+
+
 class EngineLog:
-    """The log of one engine; deleted when the engine has been closed without a fault."""
+    """The log of this process's engines; deleted at its end if none of them had a fault."""
 
     def __init__(self) -> None:
         handle, name = tempfile.mkstemp(prefix="prefbench-vllm-", suffix=".log")
         os.close(handle)
         self.path = Path(name)
-        self._settings = self.path.with_suffix(".json")
+        atexit.register(self._discard)
+        self._configure()
 
-    def configure(self) -> None:
-        """Send the log lines of vLLM's processes here, unless the environment sends them elsewhere.
+    def keep(self) -> None:
+        """Leave the log where it is: somebody has been told to read it."""
+        atexit.unregister(self._discard)
 
-        Must come before vllm is imported for the first time.
-        """
+    def _configure(self) -> None:
+        """Send the log lines of vLLM's processes here, unless the environment sends them elsewhere."""
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         os.environ.setdefault("DO_NOT_TRACK", "1")
         if any(name in os.environ for name in ("VLLM_LOGGING_CONFIG_PATH", "VLLM_CONFIGURE_LOGGING")):
@@ -54,8 +64,10 @@ class EngineLog:
             },
             "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
         }
-        self._settings.write_bytes(orjson.dumps(settings))
-        os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(self._settings)
+        path = self.path.with_suffix(".json")
+        path.write_bytes(orjson.dumps(settings))
+        atexit.register(path.unlink, missing_ok=True)
+        os.environ["VLLM_LOGGING_CONFIG_PATH"] = str(path)
         logging.config.dictConfig(settings)
 
     @contextmanager
@@ -86,12 +98,8 @@ class EngineLog:
                 return f"{kind.rsplit('.', 1)[-1]}: {message.strip()}"
         return None
 
-    def discard(self) -> None:
-        """Delete the log."""
-        for path in (self.path, self._settings):
-            path.unlink(missing_ok=True)
-        if os.environ.get("VLLM_LOGGING_CONFIG_PATH") == str(self._settings):
-            del os.environ["VLLM_LOGGING_CONFIG_PATH"]
+    def _discard(self) -> None:
+        self.path.unlink(missing_ok=True)
 
 
 def _flush() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 from prefbench.backends.vllm.engine import Engine, Job
 from prefbench.backends.vllm.state import PROBE, PROMPT_LENGTH, SLOT
 from prefbench.errors import BackendError
+
+LIKELIEST = 5
+"""Tokens whose log-probabilities are read at each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Reply:
     ids: tuple[int, ...]
     logs: np.ndarray
     """Log-probabilities of the generated tokens [tokens]."""
+    likely: tuple[Mapping[int, float], ...]
+    """Log-probabilities of the likeliest tokens at each step, the generated one among them."""
     ended: bool
     """Whether it ended by itself."""
 
@@ -64,7 +69,7 @@ def _make_job(probe: Probe, salt: str) -> Job:
         temperature=probe.temperature,
         max_tokens=probe.max_tokens,
         seed=probe.seed,
-        logprobs=0,
+        logprobs=LIKELIEST,
         # what is read must be computed
         skip_reading_prefix_cache=True if probe.number is not None else None,
         detokenize=False,
@@ -78,5 +83,6 @@ def _read_reply(output: Any) -> Reply:
     answer = output.outputs[0]
     if answer.finish_reason not in ("stop", "length"):
         raise BackendError(f"vLLM ended a check's request with {answer.finish_reason!r}; nothing was sampled")
-    generated = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
-    return Reply(tuple(answer.token_ids), np.array(generated), answer.finish_reason == "stop")
+    likely = tuple({token: each.logprob for token, each in step.items()} for step in answer.logprobs)
+    generated = [step[token] for step, token in zip(likely, answer.token_ids, strict=True)]
+    return Reply(tuple(answer.token_ids), np.array(generated), likely, answer.finish_reason == "stop")

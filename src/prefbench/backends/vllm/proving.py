@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from functools import partial
+from typing import Any
 
 from prefbench.backends.vllm.bench import ANSWERS, SEED, TEMPERATURE, TOKENS, Cell, VllmBench
 from prefbench.backends.vllm.control import SteeringControl
 from prefbench.backends.vllm.engine import Engine
-from prefbench.backends.vllm.probes import Reply
+from prefbench.backends.vllm.mixing import FLOOR, GREEDY, NOISE, Measured, check_mixed, mean_gap
 from prefbench.errors import BackendError
 from prefbench.steering.checks import prove_steering
 from prefbench.steering.coherence import curve_as_json, guard_coherence, trace_curve
 from prefbench.steering.measuring import Text, answer_texts
 from prefbench.steering.plan import Plan
 
-GREEDY = 8
-"""Tokens that the checks of batches and of decoding generate."""
-FLOOR = 1e-3
-"""Mean differences of log-probabilities below this (nats) are rounding, whatever the number format."""
-NOISE = 4.0
-"""How many times the engine's own noise, measured without steering, a difference may be."""
 AMPLIFIED = (1.0, 4.0, 16.0, 64.0)
 TELLING = 20.0
 """How many times the noise an effect must be for compiled and uncompiled runs to be compared by it."""
@@ -52,8 +45,12 @@ def prove_slot(
         raise BackendError("no prompt fits the model's context, so steering cannot be checked")
     bench = VllmBench(engine, control, slot, prompts=prompts, adapter=adapter)
     bench.load(plan)
-    texts = answer_texts(prompts, bench.answer(None))
-    mixed = check_mixed(bench, texts, [None, adapter, *other_adapters])
+    texts = answer_texts(prompts, bench.unsteered)
+    mixed = check_mixed(
+        [(each, with_slot) for each in (None, adapter, *other_adapters) for with_slot in (0, slot)],
+        together=partial(_measure, bench, texts),
+        in_halves=partial(_measure_in_halves, bench, texts),
+    )
     decode = check_decode(bench)
     compiled = check_compiled(bench, plan, texts, control)
     figures = prove_steering(bench, plan, seed=SEED)
@@ -80,41 +77,6 @@ def prove_slot(
     }
 
 
-def check_mixed(bench: VllmBench, texts: Sequence[Text], adapters: Sequence[Any]) -> list[dict[str, Any]]:
-    """Steered and unsteered requests with and without adapters, interleaved in one batch, must be what each is alone.
-
-    For every cell: the mean difference (nats) of the log-probabilities of given tokens and of greedy answers between
-    the mixed batch and the cell alone, beside the same between two batches of the cell alone, which is noise.
-    """
-    unique = {getattr(each, "lora_int_id", 0): each for each in adapters}
-    cells = [(slot, adapter) for adapter in unique.values() for slot in (0, bench.slot)]
-    solo = [_measure(bench, texts, [cell])[0] for cell in cells]
-    halves = [_measure_in_halves(bench, texts, cell) for cell in cells]
-    mixed = _measure(bench, texts, cells)
-    noise = max(_difference(first, second) for first, second in zip(solo, halves, strict=True))
-    figures = []
-    for index, (slot, adapter) in enumerate(cells):
-        gap = _difference(mixed[index], solo[index])
-        others = [_difference(solo[index], solo[other]) for other in range(len(cells)) if other != index]
-        figures.append(
-            {
-                "steered": bool(slot),
-                "adapter": getattr(adapter, "lora_name", None),
-                "gap": gap,
-                "noise": noise,
-                "nearest_other_cell": min(others),
-            }
-        )
-        if gap > max(FLOOR, NOISE * noise):
-            what = f"{'steered' if slot else 'unsteered'}, {'adapter' if adapter else 'no adapter'}"
-            raise BackendError(
-                f"steering check failed: in a batch that mixes conditions, requests ({what}) are not what they are "
-                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; sample the conditions "
-                "one by one with --condition, or use --backend hf; nothing was sampled"
-            )
-    return figures
-
-
 def check_decode(bench: VllmBench) -> dict[str, float]:
     """What the engine generates step by step must be what it predicts when given the same tokens at once.
 
@@ -129,7 +91,7 @@ def check_decode(bench: VllmBench) -> dict[str, float]:
             (first, second[text.prompt_length - 1 :])
             for first, second, text in zip(generated, forced, texts, strict=True)
         ]
-        gaps[slot] = _mean_gap(pairs)
+        gaps[slot] = mean_gap(pairs)
     noise, gap = gaps[0], gaps[bench.slot]
     if gap > max(FLOOR, NOISE * noise):
         raise BackendError(
@@ -157,12 +119,12 @@ def check_compiled(
         )
     plain = bench.score(texts, slot=0)
     own_plain = bench.score(texts, slot=0, compiled=False)
-    noise = _mean_gap(list(zip(plain, own_plain, strict=True)))
+    noise = mean_gap(list(zip(plain, own_plain, strict=True)))
     for factor in AMPLIFIED:
         bench.load(plan.scaled(factor))
         own = bench.score(texts, slot=bench.slot, compiled=False)
-        effect = _mean_gap(list(zip(own, own_plain, strict=True)))
-        gap = _mean_gap(list(zip(bench.score(texts, slot=bench.slot), own, strict=True)))
+        effect = mean_gap(list(zip(own, own_plain, strict=True)))
+        gap = mean_gap(list(zip(bench.score(texts, slot=bench.slot), own, strict=True)))
         if gap > max(FLOOR, NOISE * noise, RELATIVE * effect):
             raise BackendError(
                 f"steering check failed: the compiled model steers otherwise than its own code: log-probabilities "
@@ -175,44 +137,18 @@ def check_compiled(
     return {"mode": mode, "told": told, "factor": factor, "effect": effect, "gap": gap, "noise": noise}
 
 
-class _Measured(NamedTuple):
-    """What one cell's requests gave."""
-
-    scores: list[np.ndarray]
-    """Log-probabilities of given tokens, by text."""
-    answers: list[Reply]
-    """Greedy answers to the prompts."""
-
-
-def _measure(bench: VllmBench, texts: Sequence[Text], cells: Sequence[Cell]) -> list[_Measured]:
+def _measure(bench: VllmBench, texts: Sequence[Text], cells: Sequence[Cell]) -> list[Measured]:
     """Run the requests of some cells in batches that they share."""
     scores, answers = bench.score_cells(texts, cells), bench.generate_cells(cells, GREEDY)
-    return [_Measured(*each) for each in zip(scores, answers, strict=True)]
+    return [Measured(*each) for each in zip(scores, answers, strict=True)]
 
 
-def _measure_in_halves(bench: VllmBench, texts: Sequence[Text], cell: Cell) -> _Measured:
+def _measure_in_halves(bench: VllmBench, texts: Sequence[Text], cell: Cell) -> Measured:
     """Run the requests of one cell in batches of other sizes."""
     middle = -(-len(texts) // 2)
     parts = [part for part in (texts[:middle], texts[middle:]) if part]
     scores = [score for part in parts for score in bench.score_cells(part, [cell])[0]]
-    return _Measured(scores, bench.generate_cells([cell, cell], GREEDY)[1])
-
-
-def _difference(first: _Measured, second: _Measured) -> float:
-    """Return the mean difference of log-probabilities, of greedy answers as far as their tokens are the same."""
-    pairs = list(zip(first.scores, second.scores, strict=True))
-    for one, other in zip(first.answers, second.answers, strict=True):
-        same = [left == right for left, right in zip(one.ids, other.ids, strict=False)]
-        length = same.index(False) if False in same else len(same)
-        pairs.append((one.logs[:length], other.logs[:length]))
-    return _mean_gap(pairs)
-
-
-def _mean_gap(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return the mean absolute difference over all entries; 0 if there are none."""
-    gaps = [np.abs(first - second) for first, second in pairs]
-    joined = np.concatenate(gaps) if gaps else np.zeros(0)
-    return float(joined.mean()) if joined.size else 0.0
+    return Measured(scores, bench.generate_cells([cell, cell], GREEDY)[1])
 
 
 def _warn_untold(compiled: dict[str, Any], condition: str) -> list[str]:

@@ -167,9 +167,9 @@ class Recorder:
         def keep(_module: Any, _inputs: Any, output: Any) -> None:
             if self._read is None:  # a warm-up run
                 return
-            given = output[:2] if isinstance(output, tuple) else (output,)
+            outputs = output if isinstance(output, tuple) else (output,)
             # [tokens, width], or with models of transformers [1, tokens, width]
-            parts = [part.reshape(-1, part.shape[-1]) for part in given if part is not None]
+            parts = [part.reshape(-1, part.shape[-1]) for part in outputs[:2] if part is not None]
             read = self._read.to(parts[0].device)
             # (what the MLP adds, residual): the sum in float32, so that the reading itself does not round
             streams = [part[read].float() for part in parts]

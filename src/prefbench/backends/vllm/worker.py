@@ -75,7 +75,12 @@ class SteeringWorker:
         counts = [[int(count) for count in row] for row in state.tally]
         if reset:
             state.tally[:] = 0
+            state.preempted = None if state.preempted is None else 0
         return counts
+
+    def prefbench_preempted(self) -> int | None:
+        """Return how many requests were sent back to be computed again since the last reset; None if not known."""
+        return self._prefbench_state().preempted
 
     def prefbench_record(self, name: str, layers: Sequence[int], compiled: bool) -> None:
         """Keep the hidden states of the probes that come, under a name."""
