@@ -9,6 +9,7 @@ from prefbench.errors import BackendError, ConfigError
 
 _WHY = {
     "speculative_config": "tokens of a draft are not steered, and their places are guesses",
+    "data_parallel_size": "vLLM lets only one of its replicas be filled and counted",
     "pipeline_parallel_size": "each stage has only some of the blocks",
     "prefill_context_parallel_size": "each device has only some of a prompt's tokens",
     "enable_dbo": "a batch is cut in two, and the second half would take the rows of the first",
@@ -38,7 +39,7 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
         )
 
 
-_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size")
+_SIZES = ("data_parallel_size", "pipeline_parallel_size", "prefill_context_parallel_size")
 
 
 def require_supported(vllm_config: Any) -> None:
