@@ -217,7 +217,6 @@ def _whole(folder: Path) -> dict[str, list[bytes]]:
     }
 
 
-@pytest.mark.long
 def test_three_kills_lose_and_double_nothing(tmp_path):
     check_kills(tmp_path, 3, limit=80, conditions=4)
 
