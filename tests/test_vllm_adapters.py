@@ -167,11 +167,15 @@ def change_config(adapter: Path, target: Path, **changes) -> Path:
     return target
 
 
+def begin(backend, treatment: Treatment) -> None:
+    backend.identify(treatment)
+    backend.describe()
+
+
 def refuse(model: Path, adapter: Path, complaint: str) -> None:
     with opened(model) as backend:
         with pytest.raises(ConfigError, match=complaint) as caught:
-            backend.identify(with_adapter(adapter))
-            backend.describe()
+            begin(backend, with_adapter(adapter))
         assert "\n" not in str(caught.value)
         assert backend._engine is None
 

@@ -6,7 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
-from vllm_engines import SMALL, VLLM_MARKS, answers, comparable, opened, request, small_model, talking_model, unfinished
+from vllm_engines import (
+    SMALL,
+    VLLM_MARKS,
+    answers,
+    comparable,
+    opened,
+    request,
+    small_model,
+    talking_model,
+    unfinished,
+)
 
 from prefbench.backends import Treatment, open_backend
 from prefbench.backends.vllm.backend import AHEAD
@@ -79,7 +89,14 @@ def test_an_answer_is_cut_at_the_context_as_in_hf(engine, small_model):
 def test_both_backends_say_the_same_of_what_they_sample(engine, oracle):
     for treatment in (Treatment("c", "qa"), Treatment("c", "chat"), Treatment("c")):
         said, expected = engine.identify(treatment), oracle.identify(treatment)
-        shared = ("weights", "adapter_weights", "dtype", "prompt_style", "chat_template_sha256", "enable_thinking")
+        shared = (
+            "weights",
+            "adapter_weights",
+            "dtype",
+            "prompt_style",
+            "chat_template_sha256",
+            "enable_thinking",
+        )
         assert {name: said[name] for name in shared} == {name: expected[name] for name in shared}
 
 
@@ -117,7 +134,11 @@ def test_a_prompt_beyond_the_context_is_a_fault_of_its_own(engine, oracle):
     assert done["aes_002"].fault == "overflow"
     assert str(length) in done["aes_002"].error
     assert "context is 512" in done["aes_002"].error
-    assert {key: len(each.outputs) for key, each in done.items()} == {"aes_001": 1, "aes_002": 0, "aes_003": 1}
+    assert {key: len(each.outputs) for key, each in done.items()} == {
+        "aes_001": 1,
+        "aes_002": 0,
+        "aes_003": 1,
+    }
     (refused,) = oracle.generate([asked[1]])
     assert refused.error == done["aes_002"].error
 

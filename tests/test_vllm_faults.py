@@ -14,16 +14,17 @@ from prefbench.demo_model import demo_model_path
 from prefbench.errors import BackendError, ConfigError, PrefbenchError
 
 pytestmark = VLLM_MARKS
+MODEL = demo_model_path()
 PLAIN = Treatment("condition_1_base", "qa")
 
 
-def start(model: Path | str = demo_model_path(), treatment: Treatment = PLAIN, **options) -> None:
+def start(model: Path = MODEL, treatment: Treatment = PLAIN, **options) -> None:
     with opened(model, options, [treatment]) as backend:
         backend.describe()
 
 
 def copy_model(target: Path, *without: str) -> Path:
-    shutil.copytree(demo_model_path(), target)
+    shutil.copytree(MODEL, target)
     for pattern in without:
         for path in target.glob(pattern):
             path.unlink()
@@ -52,7 +53,11 @@ def test_an_argument_that_vllm_lacks_or_cannot_read_is_refused_before_anything_i
 @pytest.mark.parametrize(
     ("options", "kind", "complaint"),
     [
-        ({"max_model_len": 4096}, ConfigError, "longer than the model's context .*4096.*shorter --engine max_model_len"),
+        (
+            {"max_model_len": 4096},
+            ConfigError,
+            "longer than the model's context .*4096.*shorter --engine max_model_len",
+        ),
         ({"max_model_len": -5}, ConfigError, "max_model_len: Input should be greater"),
         ({"dtype": "float7"}, ConfigError, "dtype.*should be 'auto'"),
         ({"quantization": "awq"}, ConfigError, "config file for awq"),
@@ -64,7 +69,9 @@ def test_an_argument_that_vllm_lacks_or_cannot_read_is_refused_before_anything_i
         ({"kv_cache_memory_bytes": 1000}, BackendError, "no memory is left for its cache"),
     ],
 )
-def test_a_value_that_this_model_or_machine_cannot_have_is_one_line_with_a_log(options, kind, complaint, capfd):
+def test_a_value_that_this_model_or_machine_cannot_have_is_one_line_with_a_log(
+    options, kind, complaint, capfd
+):
     with pytest.raises(kind, match=complaint) as caught:
         start(**options)
     message = str(caught.value)
@@ -78,7 +85,7 @@ def test_a_value_that_this_model_or_machine_cannot_have_is_one_line_with_a_log(o
 def test_after_a_fault_the_next_engine_starts(capfd):
     with pytest.raises(BackendError):
         start(kv_cache_memory_bytes=2**44)
-    with opened(demo_model_path(), SMALL) as backend:
+    with opened(MODEL, SMALL) as backend:
         assert len(answers(backend, [request(1), request(2)])) == 2
     assert capfd.readouterr().out == ""
 
@@ -101,7 +108,7 @@ def test_torn_weights_are_named(tmp_path):
     model = copy_model(tmp_path / "model")
     path = model / "model.safetensors"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ConfigError, match="a file of its weights is not whole .*copy or download it again"):
+    with pytest.raises(ConfigError, match=r"a file of its weights is not whole .*copy or download it again"):
         start(model)
 
 
@@ -109,7 +116,7 @@ def test_an_architecture_that_vllm_lacks_leads_to_hf(tmp_path):
     model = copy_model(tmp_path / "model")
     path = model / "config.json"
     path.write_text(path.read_text().replace("Qwen3ForCausalLM", "NoSuchForCausalLM"))
-    with pytest.raises(ConfigError, match="no class for this architecture .*use --backend hf"):
+    with pytest.raises(ConfigError, match=r"no class for this architecture .*use --backend hf"):
         start(model)
 
 
@@ -119,15 +126,19 @@ def test_chat_style_without_a_template_is_refused():
 
 
 def test_a_death_while_sampling_is_one_line_and_a_new_call_goes_on(monkeypatch):
-    with opened(demo_model_path(), SMALL) as backend:
+    with opened(MODEL, SMALL) as backend:
         expected = answers(backend, [request(1)])
         core = backend._engine._engine
 
         def die():
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes\nmore")
+            raise RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes\nmore"
+            )
 
         monkeypatch.setattr(core, "step", die)
-        with pytest.raises(PrefbenchError, match="ran out of memory .*smaller --engine max_num_seqs") as caught:
+        with pytest.raises(
+            PrefbenchError, match=r"ran out of memory .*smaller --engine max_num_seqs"
+        ) as caught:
             answers(backend, [request(1), request(2)])
         assert "\n" not in str(caught.value)
         monkeypatch.undo()

@@ -20,7 +20,9 @@ from prefbench.store import read_json
 pytestmark = VLLM_MARKS
 CONDITIONS = ("condition_1_base", "condition_2_dpo", "condition_3_vectors", "condition_4_both")
 ADAPTER = f'adapter = "{demo_conditions_path() / "adapter"}"'
-VECTORS = f'vectors = [{{ file = "{demo_conditions_path() / "decisiveness.safetensors"}", coefficient = 1.5 }}]'
+VECTORS = (
+    f'vectors = [{{ file = "{demo_conditions_path() / "decisiveness.safetensors"}", coefficient = 1.5 }}]'
+)
 TREATMENTS = ("", ADAPTER, VECTORS, f"{ADAPTER}\n{VECTORS}")
 SAMPLING = """
 [sampling]
@@ -32,7 +34,9 @@ domains = ["aesthetic_preference", "ethical_judgment"]
 [backend]
 name = "vllm"
 """
-LINE_OF_INTERRUPT = "prefbench: interrupted: what is finished is kept, and the same command goes on from there"
+LINE_OF_INTERRUPT = (
+    "prefbench: interrupted: what is finished is kept, and the same command goes on from there"
+)
 
 
 def write_study(folder: Path, *, conditions: int = 4, limit: int = 6, max_tokens: int = 24) -> Path:
@@ -50,7 +54,9 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    done = subprocess.run(command(folder, *arguments), capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        command(folder, *arguments), capture_output=True, text=True, timeout=500, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -147,7 +153,11 @@ def test_stdout_has_the_result_and_nothing_of_vllm(tmp_path):
 def test_a_fault_is_one_line_and_leaves_no_records(tmp_path):
     folder = write_study(tmp_path / "study", conditions=1, limit=2)
     done = subprocess.run(
-        command(folder, "--engine", "max_model_len=99999"), capture_output=True, text=True, timeout=300
+        command(folder, "--engine", "max_model_len=99999"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -165,9 +175,7 @@ def written(folder: Path) -> int:
 def interrupt(folder: Path, how: int, wait: float) -> tuple[int, str]:
     """Start the command, wait until it writes and `wait` seconds more, then send a signal; return code and stderr."""
     before = written(folder)
-    process = subprocess.Popen(
-        command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and written(folder) <= before:
         time.sleep(0.005)
     time.sleep(wait)
@@ -194,7 +202,6 @@ def check_kills(tmp_path: Path, count: int, *, limit: int, conditions: int) -> N
     rough, smooth = (
         write_study(tmp_path / name, limit=limit, conditions=conditions) for name in ("rough", "smooth")
     )
-    began = time.monotonic()
     run(smooth)
     seconds = sum(manifest["runs"][0]["seconds"] for manifest in manifests(smooth).values())
     generator = random.Random(count)
@@ -204,7 +211,6 @@ def check_kills(tmp_path: Path, count: int, *, limit: int, conditions: int) -> N
         killed += code == -signal.SIGKILL
     lacking = sum(map(len, records(smooth).values())) - sum(map(len, _whole(rough).values()))
     run(rough)
-    print(f"{killed} kills, {lacking} records left to the last run, {time.monotonic() - began:.0f} s")
     assert records(rough) == records(smooth)
     assert killed == count, "the kills came too late to interrupt anything"
     assert lacking > 0

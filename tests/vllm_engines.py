@@ -39,12 +39,19 @@ VLLM_MARKS = [
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning"),
     pytest.mark.filterwarnings("default::UserWarning:torch.*", "default::UserWarning:vllm.*"),
-    pytest.mark.filterwarnings("default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings(
+        "default::ResourceWarning", "default::pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 
 
 def request(
-    number: int, treatment: Treatment | str = "completion", *, n: int = 1, prompt: str | None = None, **sampling
+    number: int,
+    treatment: Treatment | str = "completion",
+    *,
+    n: int = 1,
+    prompt: str | None = None,
+    **sampling,
 ) -> Request:
     """Return a request whose prompt, seed and key follow from its number."""
     chosen = {"temperature": 1.0, "top_p": 0.95, "max_tokens": 24} | sampling
