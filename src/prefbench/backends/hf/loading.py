@@ -49,7 +49,17 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
             f"model {name!r} cannot be loaded: {_first_line(error)}; give a folder with config.json, weights and "
             "tokenizer, or the id of a causal language model on the hub"
         ) from error
+    require_words(name, tokenizer)
     return model, tokenizer
+
+
+def require_words(name: str, tokenizer: Any) -> None:
+    """Raise ConfigError for a tokenizer that makes nothing of words: transformers invents one where files lack."""
+    if not tokenizer("What do you prefer?", add_special_tokens=False)["input_ids"]:
+        raise ConfigError(
+            f"model {name!r} has no tokenizer: copy its tokenizer files (tokenizer.json, tokenizer_config.json) into "
+            "the folder"
+        )
 
 
 def hub_is_reachable(seconds: float = 5.0) -> bool:

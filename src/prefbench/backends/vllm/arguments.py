@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from prefbench.errors import ConfigError
 
@@ -29,7 +29,9 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the user's engine arguments. Raises ConfigError for one that vLLM lacks or that is not the user's."""
     from vllm.engine.arg_utils import EngineArgs
 
-    known = [field.name for field in dataclasses.fields(EngineArgs) if not field.name.startswith("_")]
+    known = {
+        field.name: field.type for field in dataclasses.fields(EngineArgs) if not field.name.startswith("_")
+    }
     for name in given:
         if name in OWNED:
             raise ConfigError(f"engine argument {name} is not yours to set: {OWNED[name]}")
@@ -39,7 +41,17 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"did you mean {' or '.join(near)}?" if near else "vLLM documents them under Engine Arguments"
             )
             raise ConfigError(f"vLLM has no engine argument {name!r}: {guess}")
+    _check_numbers(given, known)
     return dict(given)
+
+
+def _check_numbers(given: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    """Raise ConfigError for text where only numbers fit: vLLM reckons with it before it looks."""
+    for name, value in given.items():
+        kinds = set(get_args(types[name]) or [types[name]]) - {type(None)}
+        if isinstance(value, str) and kinds <= {int, float, bool}:
+            wanted = "true or false" if kinds == {bool} else "a number"
+            raise ConfigError(f"engine argument {name} takes {wanted}, not {value!r}")
 
 
 def lora_arguments(

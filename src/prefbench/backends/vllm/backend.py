@@ -22,7 +22,7 @@ from prefbench.backends.vllm.logs import engine_log
 from prefbench.backends.vllm.mixing import check_adapters
 from prefbench.backends.vllm.requests import PromptEncoder, make_parameters, read_completion
 from prefbench.backends.vllm.steering import Steering
-from prefbench.errors import PrefbenchWarning
+from prefbench.errors import ConfigError, PrefbenchWarning
 from prefbench.records import PromptItem, PromptStyle
 
 SEEDING = (
@@ -81,7 +81,8 @@ class VllmBackend:
         steering = {"steering": self._steering.plan(treatment).describe()} if treatment.vectors else {}
         if treatment not in self._treatments:
             self._treatments[treatment] = None
-            self.close()  # an engine that runs has no place for it
+            if _needs_place(treatment):
+                self.close()  # an engine that runs has none for it
         return {
             "weights": self._weights,
             "adapter_weights": adapter,
@@ -214,6 +215,11 @@ class VllmBackend:
     def _prepare(self, engine: Engine, request: Request) -> Job | str:
         """Return a request as the engine takes it, or what is wrong with it."""
         treatment = request.treatment
+        if _needs_place(treatment) and treatment not in self._treatments:
+            raise ConfigError(
+                f"condition {treatment.condition!r} was not named before the engine started: identify it before "
+                "the first request"
+            )
         style = self._style(treatment)
         ids = self._encoder.encode(request.prompt, treatment, style)
         context = int(engine.config.model_config.max_model_len)
@@ -257,6 +263,11 @@ class VllmBackend:
         if current_platform.is_cpu():
             return "float32"
         return str(getattr(self._parts.text, "dtype", None) or "auto").removeprefix("torch.")
+
+
+def _needs_place(treatment: Treatment) -> bool:
+    """Whether the engine has to be started with room for it."""
+    return treatment.adapter is not None or bool(treatment.vectors)
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,9 @@ from prefbench.errors import BackendError, ConfigError, PrefbenchError
 
 KEPT = "what is finished is kept, and the same command goes on from there"
 
+MEMORY = r"out of memory|OutOfMemory|can't allocate memory"
+"""How torch says it, on a GPU and on a CPU."""
+
 
 class _Known(NamedTuple):
     pattern: str
@@ -29,8 +32,8 @@ _KNOWN = (
     _Known(
         r"No available memory for the cache blocks|larger than the available KV cache memory|KV cache is needed",
         "no memory is left for its cache",
-        "use a shorter --engine max_model_len=2048, a larger --engine gpu_memory_utilization=0.95, or more devices "
-        "with --engine tensor_parallel_size=2",
+        "use a shorter --engine max_model_len=2048, a larger --engine gpu_memory_utilization=0.95 (or "
+        "kv_cache_memory_bytes, if given), or more devices with --engine tensor_parallel_size=2",
     ),
     _Known(
         r"requested memory for kv|on kv cache allocation is less",
@@ -38,7 +41,7 @@ _KNOWN = (
         "use a smaller --engine kv_cache_memory_bytes=536870912",
     ),
     _Known(
-        r"out of memory|OutOfMemory|can't allocate memory",
+        MEMORY,
         "it does not fit into the device's memory",
         "use --engine max_model_len=2048, a quantised model, or more devices with --engine tensor_parallel_size=2",
     ),
@@ -49,7 +52,13 @@ _KNOWN = (
         wrong_input=True,
     ),
     _Known(
-        r"max_model_len.*(greater|larger) than|maximum model length",
+        r"Unterminated string|Expecting .* delimiter|deserializing header|InvalidHeader|MetadataIncompleteBuffer",
+        "a file of its weights is not whole",
+        "copy or download it again",
+        wrong_input=True,
+    ),
+    _Known(
+        r"max_model_len \(.*(greater|larger) than|maximum model length",
         "max_model_len is longer than the model's context",
         "give a shorter --engine max_model_len, or none",
         wrong_input=True,
@@ -96,7 +105,7 @@ def explain_death(error: BaseException, log: EngineLog) -> BackendError:
     """Return why a running engine stopped."""
     log.keep()
     cause = _cause(error, log)
-    if re.search(r"out of memory|OutOfMemory", cause, re.IGNORECASE):
+    if re.search(MEMORY, cause, re.IGNORECASE):
         return BackendError(
             f"vLLM ran out of memory ({_shorten(cause)}); give it a smaller --engine max_num_seqs=64 or "
             f"gpu_memory_utilization=0.8; {KEPT}"

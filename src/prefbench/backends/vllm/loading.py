@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prefbench.backends.hf.loading import hub_is_reachable
+from prefbench.backends.hf.loading import hub_is_reachable, require_words
 from prefbench.errors import ConfigError
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
@@ -60,6 +60,7 @@ def load_parts(name: str, arguments: Mapping[str, Any]) -> Parts:
             f"model {name!r} cannot be loaded: {first}; give a folder with config.json, weights and tokenizer, or the "
             "id of a causal language model on the hub"
         ) from error
+    require_words(name, tokenizer)
     if folder.is_dir() and not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
         raise ConfigError(f"model {name!r} has no weights ({WEIGHTS[0]}); copy them into the folder")
     return Parts(config, tokenizer)
