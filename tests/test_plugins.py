@@ -92,24 +92,13 @@ def test_a_backend_of_another_package_is_found_by_its_name(outside):
 
 
 def test_auto_says_which_backend_it_took_and_why(monkeypatch):
-    monkeypatch.setattr("prefbench.backends.registry._missing_modules", lambda name: [])
-    name, why = choose_backend("auto")
-    assert name == "hf"
-    assert "vLLM" in why
-    monkeypatch.setattr("prefbench.backends.registry._missing_modules", lambda name: ["torch"])
+    lacking = {}
+    monkeypatch.setattr("prefbench.backends.registry._missing_modules", lambda name: lacking.get(name, []))
+    assert choose_backend("auto") == ("vllm", "vLLM is installed")
+    lacking["vllm"] = ["vllm"]
+    assert choose_backend("auto") == ("hf", "vLLM is not installed (vllm not found)")
+    lacking["hf"] = ["torch"]
     with pytest.raises(MissingExtraError, match=r"pip install 'prefbench\[hf\]'"):
         choose_backend("auto")
     with pytest.raises(MissingExtraError, match=r"pip install 'prefbench\[hf\]'"):
         open_backend("hf", "model", options={})
-
-
-def test_auto_takes_a_vllm_backend_where_there_is_one(outside, monkeypatch):
-    site = outside / "site" / "outside_package-1.0.dist-info" / "entry_points.txt"
-    site.write_text(ENTRY_POINTS + "vllm = outside_package:EchoBackend\n")
-    monkeypatch.setattr("prefbench.backends.registry._missing_modules", lambda name: [])
-    assert choose_backend("auto") == ("vllm", "vLLM is installed")
-    monkeypatch.setattr(
-        "prefbench.backends.registry._missing_modules", lambda name: ["vllm"] if name == "vllm" else []
-    )
-    name, why = choose_backend("auto")
-    assert (name, why) == ("hf", "vLLM is not installed (vllm not found)")

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from prefbench.backends.base import Backend
 from prefbench.errors import ConfigError, MissingExtraError
-from prefbench.plugins import check_options, known_names, load_plugin, refuse_keys
+from prefbench.plugins import check_options, load_plugin, refuse_keys
 
 BACKENDS: Mapping[str, str] = {
     "hf": "prefbench.backends.hf:HfBackend",
@@ -34,15 +34,12 @@ def choose_backend(name: str) -> tuple[str, str]:
     """
     if name != "auto":
         return name, "asked for"
-    if "vllm" not in known_names(BACKENDS, GROUP):
-        why = "this version samples with vLLM only through a plug-in, and none is installed"
-    elif missing := _missing_modules("vllm"):
-        why = f"vLLM is not installed ({', '.join(missing)} not found)"
-    else:
+    missing = _missing_modules("vllm")
+    if not missing:
         return "vllm", "vLLM is installed"
     if _missing_modules("hf"):
         raise MissingExtraError("sampling", "hf")
-    return "hf", why
+    return "hf", f"vLLM is not installed ({', '.join(missing)} not found)"
 
 
 def open_backend(
