@@ -40,7 +40,6 @@ from prefbench.backends.vllm.probes import Probe, ask  # noqa: E402
 from prefbench.backends.vllm.proving import check_compiled, check_decode, prove_slot  # noqa: E402
 from prefbench.errors import BackendError  # noqa: E402
 from prefbench.steering import Plan  # noqa: E402
-from prefbench.steering.checks import check_dose  # noqa: E402
 from prefbench.steering.measuring import Text  # noqa: E402
 
 pytestmark = [
@@ -378,8 +377,10 @@ def test_vectors_at_the_wrong_block_fail_the_dose_test(faulty):
         state.tables[1], state.tables[2] = state.tables[2], state.tables[1]
 
     running.engine.call(swap)
-    with pytest.raises(BackendError, match=r"steering check failed: block 1 moved by -?0"):
-        check_dose(make_bench(running), Plan({1: draw_table(1, 1, 1)}), [Text(p, 3) for p in draw_prompts(3)])
+    with pytest.raises(
+        BackendError, match=r"steering check failed: block 1 moved by -?0\.\d+ of what was added"
+    ):
+        prove_slot(running.engine, running.control, 1, Plan({1: draw_table(1, 1, 1)}), draw_prompts(3))
 
 
 def test_rows_that_the_model_does_not_read_fail_the_dose_test(faulty):
