@@ -2,14 +2,15 @@
 
 Prompts x 3 temperatures x 4 conditions x 10 answers; logit sd 2 between prompts, random slopes of either factor (sd .7)
 and of both together (sd .5), temperatures that jitter each prompt (sd .3). The truth is the mean over all prompts.
-Run: python benchmarks/coverage.py [--replications 2000] [--prompts 300] [--seed 1] [--only effects|judge|bootstrap]
+Run: python benchmarks/coverage.py [--replications 4000] [--seed 1] [--only effects|judge|bootstrap]
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ class Effects(NamedTuple):
     both: float = 0.3
 
 
-NONE = Effects(finetuning=0.0, steering=0.0, both=0.0)
+NONE = Effects(0.0, 0.0, 0.0, 0.0)
+"""Prompts react to both treatments, but as often one way as the other: all four rates are .5, every contrast is 0."""
 SPREAD = Effects(intercept=2.0, finetuning=0.7, steering=0.7, both=0.5)
 
 
@@ -61,8 +63,11 @@ def draw_rates(prompts: int, effects: Effects, rng: np.random.Generator) -> Any:
     return logistic(logits[:, :, None] + jitter)
 
 
+@lru_cache
 def true_contrasts(effects: Effects, *, seed: int = 7) -> Any:
-    """Return each contrast's truth, from two million prompts (standard error below .0002)."""
+    """Return each contrast's truth: 0 by symmetry, or from two million prompts (standard error below .0002)."""
+    if effects == NONE:
+        return np.zeros(len(CONTRASTS))
     rng = np.random.default_rng(seed)
     means = np.mean([draw_rates(100_000, effects, rng).mean(axis=(0, 2)) for _ in range(20)], axis=0)
     return np.array([contrast.weights @ means for contrast in CONTRASTS])
@@ -170,8 +175,13 @@ def judge_coverage(
     samples: int = 10,
     replications: int = 1_000,
     seed: int = 1,
+    in_turn: bool = True,
 ) -> dict[str, Any]:
-    """Return coverage and bias of effects when `labels` answers of each condition are labelled by a human."""
+    """Return coverage, bias and spread of effects when a human labels `labels` answers of each condition.
+
+    They are drawn as `prefbench label` draws them, every prompt once before one has a second (`in_turn`), or at
+    random among all answers.
+    """
     rng = np.random.default_rng(seed)
     effects = Effects()
     truth = true_contrasts(effects)
@@ -181,10 +191,11 @@ def judge_coverage(
         human = rng.random((prompts, 4, TEMPERATURES, samples)) < draw_rates(prompts, effects, rng)[..., None]
         judge = read_answers(human, errors, rng)
         rates = judge.mean(axis=(2, 3))
-        labelled = _draw_labels(human, judge, labels, rng)
+        labelled = _draw_labels(human, judge, labels, rng=rng, in_turn=in_turn)
         fits = {
             "judge, uncorrected": [paired_contrast(rates, contrast) for contrast in CONTRASTS],
             "PPI++ per condition": _estimates(ppi_cells(rates, labelled).fit),
+            "PPI, the judge fully weighed": _estimates(ppi_cells(rates, labelled, tuning=1.0).fit),
             "labels alone": _estimates(ppi_cells(rates, labelled, tuning=0.0).fit),
             "Rogan-Gladen per condition": _estimates(rogan_gladen_cells(rates, labelled)),
             "Rogan-Gladen pooled": _estimates(rogan_gladen_cells(rates, labelled, pooled=True)),
@@ -202,14 +213,23 @@ def judge_coverage(
     }
 
 
-def _draw_labels(human: Any, judge: Any, count: int, rng: np.random.Generator) -> LabelledAnswers:
+def _draw_labels(
+    human: Any, judge: Any, count: int, *, rng: np.random.Generator, in_turn: bool
+) -> LabelledAnswers:
     parts = []
-    answers = human[:, 0].size
-    for cell in range(4):
-        chosen = rng.choice(answers, count, replace=False)
-        prompt = chosen // (answers // len(human))
+    answers = human[0, 0].size
+    for cell in range(human.shape[1]):
+        order = rng.random((len(human), answers))
+        if in_turn:
+            order = order.argsort(axis=1) + rng.random((len(human), 1))
+        chosen = np.argpartition(order.ravel(), count)[:count]
         parts.append(
-            (human[:, cell].ravel()[chosen], judge[:, cell].ravel()[chosen], prompt, np.full(count, cell))
+            (
+                human[:, cell].ravel()[chosen],
+                judge[:, cell].ravel()[chosen],
+                chosen // answers,
+                np.full(count, cell),
+            )
         )
     truth, verdict, prompt, cell = (np.concatenate(part) for part in zip(*parts, strict=True))
     return LabelledAnswers(truth.astype(float), verdict.astype(float), prompt, cell, np.ones(truth.size))
@@ -217,34 +237,49 @@ def _draw_labels(human: Any, judge: Any, count: int, rng: np.random.Generator) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replications", type=int, default=2_000)
-    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--replications", type=int, default=4_000, help="half as many for judges")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=["effects", "judge", "bootstrap"])
     options = parser.parse_args()
-    given = {"replications": options.replications, "seed": options.seed}
     names = [contrast.name for contrast in CONTRASTS]
-    print(
-        f"nominal .95; {options.replications} replications, seed {options.seed}; columns: {', '.join(names)}"
-    )
-    if options.only in (None, "effects"):
-        for title, effects in (("coverage", Effects()), ("type I error", NONE)):
-            for prompts in (50, options.prompts):
-                found = effect_coverage(prompts, effects, **given)
-                for name, values in found.items():
-                    shown = values if title == "coverage" else 1 - values
-                    _show(f"{title}, {prompts} prompts, {name}", shown)
-    if options.only in (None, "bootstrap"):
-        for prompts in (15, 50, options.prompts):
-            for name, values in bootstrap_coverage(prompts, Effects(), **given).items():
-                _show(f"coverage, {prompts} prompts, {name}", values)
-    if options.only in (None, "judge"):
-        for title, errors in (("differential", JudgeErrorRates()), ("alike", ALIKE)):
-            for labels in (100, 200, 500):
-                for name, (held, bias, spread) in judge_coverage(
-                    options.prompts, labels, errors, **given
-                ).items():
-                    _show(f"{title} errors, {labels} labels each, {name}", held, bias, spread)
+    print(f"nominal .95; seed {options.seed}; columns: {', '.join(names)}")
+    parts: dict[str, tuple[Callable[..., None], int]] = {
+        "effects": (_show_effects, options.replications),
+        "bootstrap": (_show_bootstrap, options.replications),
+        "judge": (_show_judge, options.replications // 2),
+    }
+    for name, (show, replications) in parts.items():
+        if options.only in (None, name):
+            error = (0.95 * 0.05 / replications) ** 0.5
+            print(f"{name}: {replications} replications, Monte-Carlo standard error {error:.4f} at .95")
+            show(replications=replications, seed=options.seed)
+
+
+def _show_effects(**given: int) -> None:
+    for title, effects in (("coverage", Effects()), ("type I error", NONE)):
+        for prompts in (50, 300, 1_500):
+            for name, values in effect_coverage(prompts, effects, **given).items():
+                _show(f"{title}, {prompts} prompts, {name}", values if title == "coverage" else 1 - values)
+
+
+def _show_bootstrap(**given: int) -> None:
+    for prompts in (15, 50, 300):
+        for name, values in bootstrap_coverage(prompts, Effects(), **given).items():
+            _show(f"coverage, {prompts} prompts, {name}", values)
+
+
+def _show_judge(**given: int) -> None:
+    for labels in (50, 100, 200, 500):
+        found = judge_coverage(300, labels, JudgeErrorRates(), **given)
+        _show_methods(f"differential errors, {labels} labels each", found)
+    found = judge_coverage(300, 200, JudgeErrorRates(), in_turn=False, **given)
+    _show_methods("differential errors, 200 labels at random", found)
+    _show_methods("equal errors, 200 labels each", judge_coverage(300, 200, ALIKE, **given))
+
+
+def _show_methods(setting: str, found: dict[str, Any]) -> None:
+    for name, rows in found.items():
+        _show(f"{setting}, {name}", *rows)
 
 
 def _show(setting: str, *rows: Any) -> None:
@@ -253,10 +288,10 @@ def _show(setting: str, *rows: Any) -> None:
         f"{label} " + " ".join(f"{value:+.3f}" if label else f"{value:.3f}" for value in row)
         for label, row in zip(labels, rows, strict=False)
     ]
-    print(f"{setting:64}", "".join(parts), flush=True)
+    print(f"{setting:70}", "".join(parts), flush=True)
 
 
 if __name__ == "__main__":
-    start = time.perf_counter()
+    start = time.process_time()
     main()
-    print(f"{time.perf_counter() - start:.0f} s")
+    print(f"{time.process_time() - start:.0f} CPU seconds")

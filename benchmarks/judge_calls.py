@@ -2,8 +2,9 @@
 
     python benchmarks/judge_calls.py [records]
 
-Three figures: our CPU per live call above the bare SDK's in the same run (the SDK sends the same bodies, as many at
-once); 8,400 records (the published grid) at a concurrency of 256; one call a record against one a response. The
+Four figures: our CPU per live call above the bare SDK's in the same run (the SDK sends the same bodies, as many at
+once); 8,400 records (the published grid) at a concurrency of 256; one call a record against one a response; how much
+more is sent than the rubric and the texts. The
 server is a process of its own; records have 10 answers of about 60 words. CPU is this process's, threads included.
 """
 
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,8 +84,8 @@ def write_study(folder: Path, count: int) -> Path:
     return folder
 
 
-def requests_of(study: Path, provider: str, url: str) -> tuple[list[dict], list[int]]:
-    """Return the arguments of the SDK's calls that the judge makes, and the characters of the responses."""
+def requests_of(study: Path, provider: str, url: str) -> tuple[list[dict], list[list[str]]]:
+    """Return the arguments of the SDK's calls that the judge makes, and the prompt and responses of each record."""
     options = {"model": "m", "base_url": url + PROVIDERS[provider]}
     judge = open_judge(provider, options=options)
     backend = open_backend(provider, "m", options={"base_url": options["base_url"]})
@@ -92,7 +93,7 @@ def requests_of(study: Path, provider: str, url: str) -> tuple[list[dict], list[
     records = [record for path in paths for _, record in read_models(path, ResponseRecord)]
     asked = [request for request, _ in judge.first_requests(records)]
     return [plain_arguments(backend, request) for request in asked], [
-        sum(len(response.text) for response in record.responses) + len(record.prompt) for record in records
+        [record.prompt, *(response.text for response in record.responses)] for record in records
     ]
 
 
@@ -174,14 +175,25 @@ def compare_per_response(folder: Path, url: str, count: int) -> None:
         f"one call a record: {calls:,} calls, {whole:,} tokens; one a response: {more_calls:,} calls, {single:,} "
         f"tokens: {more_calls / calls:.1f}x the calls, {single / whole:.1f}x the tokens"
     )
-    bodies, responses = requests_of(study, "openai", url)
-    rubric = len(bodies[0]["messages"][0]["content"])
-    sent = sum(len(body["messages"][1]["content"]) for body in bodies) / count
-    needed = sum(responses) / count
-    print(
-        f"characters a record: rubric {rubric:,} (cached), message {sent:,.0f} for prompt and responses of "
-        f"{needed:,.0f}: {(rubric + sent) / (rubric + needed):.3f} x (rubric + responses)"
-    )
+    bodies, texts = requests_of(study, "openai", url)
+    for unit, count_units in (("characters", len), ("tokens of the demo model's tokenizer", demo_tokens())):
+        rubric = count_units(bodies[0]["messages"][0]["content"])
+        sent = sum(count_units(body["messages"][1]["content"]) for body in bodies) / count
+        needed = sum(count_units(text) for record in texts for text in record) / count
+        print(
+            f"{unit} a record: rubric {rubric:,} (cached), message {sent:,.0f} for prompt and responses of "
+            f"{needed:,.0f}: {(rubric + sent) / (rubric + needed):.3f} x (rubric + responses), "
+            f"{(rubric / 10 + sent) / (rubric / 10 + needed):.3f} x with the rubric at a tenth, its price when cached"
+        )
+
+
+def demo_tokens() -> Callable[[str], int]:
+    from transformers import AutoTokenizer
+
+    from prefbench.demo_model import demo_model_path
+
+    tokenizer = AutoTokenizer.from_pretrained(demo_model_path(), model_max_length=10**6)
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def main() -> None:

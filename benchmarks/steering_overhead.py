@@ -107,9 +107,8 @@ def compare(folder: Path, options: Any, *, title: str) -> None:
                 f"(median of {len(ratios)} pairs, {ratios[0]:.3f} to {ratios[-1]:.3f})"
             )
     treatment = make_treatment(sides["one layer"])
-    print(
-        f"  the checks of one condition: {measure(lambda: backend.check_steering(treatment, items)).wall:.1f} s"
-    )
+    checks = measure(lambda: backend.check_steering(treatment, items))
+    print(f"  the checks of one condition: {checks.wall:.1f} s, {checks.cpu:.1f} s of CPU")
 
 
 def sampler(backend: Any, prompts: list[str], vectors: tuple[Any, ...], samples: int) -> Callable[[], None]:

@@ -133,8 +133,20 @@ class Paid(Fake):
         self._log, self._allowance = Path(log), allowance
         self._open = False
 
+    batch = False
+    poll_seconds = 0.0
+
     def open_in(self, place: Any) -> None:
         self._open = place.folder.is_dir()
+
+    def identify(self) -> dict[str, Any]:
+        return {}
+
+    def report(self) -> dict[str, Any]:
+        return {"in_flight": 0, "budget_reached": False, "calls": 0, "dollars": None}
+
+    def note(self) -> str:
+        return "$0.00"
 
     def close(self) -> None:
         self._open = False

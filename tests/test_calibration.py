@@ -191,6 +191,14 @@ def test_a_judge_that_does_what_responses_say_fails_the_canaries_that_say_it(stu
     }  # it cannot tell the plain answers of the canaries apart
 
 
+def test_the_lexical_judge_passes_every_canary(study):
+    judge_responses(study, judge="lexical")
+    found = outcomes(
+        calibrate_judge(study / "labels" / "human.jsonl", study=study, judge="lexical", checks=QUICK)
+    )
+    assert found == {name: {"passed"} for name in ("empty", "orders", "forges", "constant Y", "constant N")}
+
+
 def test_a_forgery_that_only_changes_its_neighbours_fails(study, monkeypatch):
     def verdict(self, text, position):
         return "Y" if self.forged and position == 3 else "N"
@@ -483,13 +491,6 @@ def test_records_that_a_judge_could_not_be_asked_about_are_tried_again(tmp_path,
     result = calibrate_judge(path, study=tmp_path, **given, **MAPPED, checks=Checks(draws=100, ask=False))
     assert row(result)["n_missing"] == 0
     assert len(log.read_text().splitlines()) == 61 + 7
-
-
-def test_a_judge_that_works_in_batches_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(fake_judges.Fake, "batch", True, raising=False)
-    path = write_table(tmp_path / "gold.jsonl", ROWS)
-    with pytest.raises(ConfigError, match="leave batch out"):
-        calibrate_judge(path, study=tmp_path, judge="fake", readings={"commit": "Y"}, **MAPPED)
 
 
 def test_results_are_json_and_the_same_each_time(study):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from rich.console import Console
 from servers.http import json_reply
 from servers.provider import Provider, ProviderServer, judge_message, read_blocks
 from studies import NO, YES, make_items, write_responses
@@ -20,6 +23,7 @@ from prefbench.errors import BackendError, ConfigError
 from prefbench.folders import details_path
 from prefbench.judge import judge_responses
 from prefbench.judges.places import LEDGER
+from prefbench.progress import Silent
 from prefbench.records import Response, ResponseRecord, ScoredRecord
 from prefbench.scores import load_scores
 from prefbench.store import Appender, read_json, read_models
@@ -382,6 +386,12 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(study, judge, option
     assert not list(study.rglob("*_scored.jsonl"))
 
 
+def test_a_judge_without_a_key_leaves_no_folder_behind(study):
+    with pytest.raises(ConfigError, match="no key for"):
+        judge_responses(study, judge="claude", judge_options={"base_url": "https://api.anthropic.com"})
+    assert not list(study.rglob("scored"))
+
+
 def test_a_server_with_one_model_needs_no_model_named(study):
     with ProviderServer(Provider(models=("org/Tiny-1B",))) as server:
         (report,) = judge_responses(study, judge="openai", judge_options={"base_url": f"{server.url}/v1"})
@@ -402,6 +412,51 @@ def _short_rubric(folder: Path) -> Path:
     path = folder / "short.toml"
     path.write_text('name = "short"\nversion = 1\ndate = "x"\nquestion = "Q?"\nyes = "Y: a"\nno = "N: b"\n')
     return path
+
+
+# progress
+
+
+class Told(Silent):
+    """Remembers the notes beside the bar."""
+
+    def __init__(self):
+        self.notes = []
+
+    def advance(self, units, note=""):
+        self.notes.append(note)
+
+
+@pytest.mark.parametrize("price", ["2/10", None])
+def test_progress_has_the_rate_of_calls_and_what_was_spent(study, price):
+    told = Told()
+    options = {"concurrency": 1} | ({"price": price} if price else {})
+    with ProviderServer(Provider(latency=0.02)) as server:
+        run(study, server, options=options, progress=told)
+    assert len(told.notes) == 24
+    rate, _, spent = told.notes[-1].partition(", ")
+    assert 0 < float(rate.removesuffix(" calls/s")) < 50  # one at a time, 20 ms each
+    assert re.fullmatch(r"\$\d+\.\d\d", spent) if price else not spent
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_command_line_adds_the_time_left(terminal, monkeypatch):
+    from prefbench.cli import progress
+
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=terminal, width=120)
+    monkeypatch.setattr(progress, "remarks", lambda: console)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", -1.0)
+    with progress.StderrProgress() as bar:
+        bar.start("judging base", 400)
+        for _ in range(4):
+            time.sleep(0.05)
+            bar.advance(1, "20.0 calls/s, $0.01")
+        time.sleep(0.15)  # the bar is drawn ten times a second
+    text = shown.getvalue()
+    assert "20.0 calls/s, $0.01" in text
+    assert "4/400" in text if terminal else "judging base: 4 of 400, 20.0 calls/s, $0.01, about " in text
+    assert re.search(r"0:00:\d\d", text) if terminal else re.search(r"about \d+ s left", text)
 
 
 # many kills

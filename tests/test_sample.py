@@ -188,6 +188,21 @@ def test_what_cannot_be_sampled_is_refused_by_name(study, changes, named):
     assert not list(study.folder.rglob("*.jsonl"))
 
 
+def test_a_start_that_fails_leaves_no_folder_behind(study, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        study(model=str(tmp_path / "no-such-model"))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)  # as if the extra were not installed
+        with pytest.raises(ConfigError, match="pip install"):
+            study(model="some/model", backend="hf")
+    assert not study.folder.exists()
+    study()
+    before = contents(study.folder)
+    with pytest.raises(ConfigError):
+        study(model="no-such-model")
+    assert contents(study.folder) == before
+
+
 def test_a_second_sampler_of_a_condition_is_refused(study):
     folder = study.folder / "condition_1_base"
     with locked(folder, "sample"), pytest.raises(DataError, match="another prefbench sample"):

@@ -13,14 +13,14 @@ from steering_models import FAMILIES, VOCABULARY, draw, everywhere, make_model, 
 from prefbench.errors import BackendError  # noqa: E402
 from prefbench.steering import Plan, checks, steered  # noqa: E402
 from prefbench.steering.bench import ModelBench  # noqa: E402
-from prefbench.steering.checks import check_dose, check_zero, prove_steering  # noqa: E402
+from prefbench.steering.checks import check_dose, check_zero, prove_steering, read_plan  # noqa: E402
 from prefbench.steering.coherence import CurvePoint, guard_coherence, repetition, trace_curve  # noqa: E402
 from prefbench.steering.measuring import (  # noqa: E402
     Answer,
+    Probe,
     Text,
     answer_log_likelihood,
-    mean_divergence,
-    measure_shifts,
+    measure,
 )
 from prefbench.steering.sites import find_blocks  # noqa: E402
 
@@ -38,7 +38,7 @@ def make_bench(model, prompts: int = 3) -> ModelBench:
             for index, prompt in enumerate(ids)
         ]
 
-    return ModelBench(model, ids, answer)
+    return ModelBench(model, ids, answer, answer(None))
 
 
 def draw_answer(model, plan: Plan | None, prompt: list[int], seed: int) -> list[int]:
@@ -84,8 +84,10 @@ def test_a_site_that_changes_the_vector_fails_the_dose_test(monkeypatch):
     from prefbench.steering import hooks
 
     monkeypatch.setattr(hooks, "find_site", lambda model, block: hooks_site(block))
+    plan = everywhere(1)
+    readings = read_plan(make_bench(make_model("granite")), plan, texts())
     with pytest.raises(BackendError, match=r"block 1 moved by 0\.500 of what was added.*nothing was sampled"):
-        check_dose(make_bench(make_model("granite")), everywhere(1), texts())
+        check_dose(plan, readings)
 
 
 def hooks_site(block):
@@ -99,20 +101,26 @@ def test_the_branch_before_a_norm_fails_the_dose_test(monkeypatch, family):
     from prefbench.steering import hooks
 
     monkeypatch.setattr(hooks, "find_site", lambda model, block: hooks_site(block))
+    plan = everywhere(1, factor=20)
+    readings = read_plan(make_bench(make_model(family)), plan, texts())
     with pytest.raises(BackendError, match="steering check failed: block 1 moved by"):
-        check_dose(make_bench(make_model(family)), everywhere(1, factor=20), texts())
+        check_dose(plan, readings)
 
 
 def test_a_hook_that_adds_nothing_fails_the_dose_test(monkeypatch):
     monkeypatch.setattr("prefbench.steering.hooks.Steering._kinds", lambda *_: 0)
+    plan = Plan({1: make_table(0, 1, 1)})
+    readings = read_plan(make_bench(make_model("qwen3")), plan, texts())
     with pytest.raises(BackendError, match=r"moved by 0\.000"):
-        check_dose(make_bench(make_model("qwen3")), Plan({1: make_table(0, 1, 1)}), texts())
+        check_dose(plan, readings)
 
 
 def test_steering_tokens_that_it_should_not_fails(monkeypatch):
     monkeypatch.setattr("prefbench.steering.hooks.Steering._kinds", lambda *_: 2)
+    plan = Plan({1: make_table(0, 1, 1)})
+    readings = read_plan(make_bench(make_model("qwen3")), plan, texts())
     with pytest.raises(BackendError, match="not steered moved by up to"):
-        check_dose(make_bench(make_model("qwen3")), Plan({1: make_table(0, 1, 1)}), texts())
+        check_dose(plan, readings)
 
 
 def test_the_wrong_block_fails(monkeypatch):
@@ -120,24 +128,27 @@ def test_the_wrong_block_fails(monkeypatch):
 
     real = hooks.find_blocks
     monkeypatch.setattr(hooks, "find_blocks", lambda model: [real(model)[0], *real(model)[:-1]])
+    plan = everywhere(2)
+    readings = read_plan(make_bench(make_model("qwen3")), plan, texts())
     with pytest.raises(BackendError, match="steering check failed"):
-        check_dose(make_bench(make_model("qwen3")), everywhere(2), texts())
+        check_dose(plan, readings)
 
 
 def test_answers_that_change_at_coefficient_zero_fail():
     model = make_model("qwen3")
     bench = make_bench(model)
-    unsteered = bench.answer(None)
-    leaky = ModelBench(model, bench.prompts, lambda plan: bench.answer(everywhere(1)))
-    assert check_zero(bench, everywhere(1), unsteered)["equal"] == 3
+    leaky = ModelBench(model, bench.prompts, lambda plan: bench.answer(everywhere(1)), bench.unsteered)
+    assert check_zero(bench, everywhere(1))["equal"] == 3
     with pytest.raises(BackendError, match=r"with coefficient zero \d of 3 answers differ"):
-        check_zero(leaky, everywhere(1), unsteered)
+        check_zero(leaky, everywhere(1))
 
 
 def test_a_mirror_that_does_not_mirror_fails(monkeypatch):
     monkeypatch.setattr(Plan, "scaled", lambda self, factor: self)
+    plan = everywhere(1)
+    readings = read_plan(make_bench(make_model("qwen3")), plan, texts())
     with pytest.raises(BackendError, match=r"negated, block 1 moved by 1\.000"):
-        checks.check_mirror(make_bench(make_model("qwen3")), everywhere(1), texts())
+        checks.check_mirror(plan, readings)
 
 
 def test_coefficient_zero_has_nothing_to_prove_and_passes():
@@ -148,7 +159,7 @@ def test_coefficient_zero_has_nothing_to_prove_and_passes():
 
 def test_shifts_are_means_over_the_tokens_of_each_sort():
     model, plan = make_model("qwen3"), Plan({1: make_table(1, 2, 3)})
-    shift = measure_shifts(model, plan, texts(), watch=(1,))[1]
+    shift = measure(model, texts(), {"shift": Probe(plan, (1,))})["shift"].shifts[1]
     assert shift.tokens.tolist() == [3 + 5 + 6, 3, 5 + 8]
     np.testing.assert_allclose(shift.means, np.outer([1, 2, 3], draw()), atol=1e-5)
     assert shift.largest == pytest.approx(3 * np.linalg.norm(draw()), rel=1e-5)
@@ -165,7 +176,48 @@ def test_the_divergence_is_the_mean_of_the_texts_kl():
                 moved = model(input_ids=ids).logits.log_softmax(-1)
         expected += float(torch.nn.functional.kl_div(plain, moved, log_target=True, reduction="sum"))
         count += len(text.ids)
-    assert mean_divergence(model, plan, texts()) == pytest.approx(expected / count, rel=1e-4)
+    found = measure(model, texts(), {1: Probe(plan, divergence=True)})[1]
+    assert found.divergence == pytest.approx(expected / count, rel=1e-4)
+
+
+def test_what_is_measured_does_not_depend_on_how_texts_share_a_pass(monkeypatch):
+    model, plan = make_model("qwen3"), Plan({1: make_table(1, 2, 3)})
+    probes = {"all": Probe(plan, (0, 1, 2), divergence=True), "mirror": Probe(plan.scaled(-1.0), (1,))}
+    together = measure(model, texts(), probes)
+    monkeypatch.setattr("prefbench.steering.measuring.CHUNK_VALUES", 1)
+    alone = measure(model, texts(), probes)
+    assert together["all"].divergence == pytest.approx(alone["all"].divergence, rel=1e-5)
+    assert together["mirror"].divergence is None
+    assert together["mirror"].shifts.keys() == {1}
+    for layer, shift in together["all"].shifts.items():
+        np.testing.assert_allclose(shift.means, alone["all"].shifts[layer].means, atol=1e-5)
+        assert shift.counts() == alone["all"].shifts[layer].counts()
+
+
+def test_probes_share_the_unsteered_pass_and_that_of_an_equal_plan():
+    model, plan = make_model("qwen3"), everywhere(1)
+    passes = []
+    handle = model.register_forward_hook(lambda *_: passes.append(1))
+    measure(
+        model,
+        texts(),
+        {
+            "shift": Probe(plan, (1,)),
+            "divergence": Probe(plan.only(1), divergence=True),
+            "mirror": Probe(plan.scaled(-1.0), (1,)),
+        },
+    )
+    handle.remove()
+    assert len(passes) == 3
+
+
+def test_states_that_are_no_numbers_fail_the_dose_test():
+    model, plan = make_model("qwen3"), everywhere(1)
+    with torch.no_grad():
+        find_blocks(model)[1].mlp.down_proj.weight.fill_(float("nan"))
+    readings = read_plan(ModelBench(model, [], lambda _plan: [], []), plan, texts())
+    with pytest.raises(BackendError, match="steering check failed: block 1 moved by nan"):
+        check_dose(plan, readings)
 
 
 def test_the_likelihood_of_answers_is_that_of_transformers():

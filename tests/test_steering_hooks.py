@@ -100,7 +100,13 @@ def test_several_blocks_add_up_as_one_after_the_other(model):
 
 @pytest.mark.parametrize(
     ("rule", "kinds"),
-    [((1, 1, 0), "prompt"), ((0, 1, 1), "response"), ((0, 1, 0), "last"), ((1, 2, 3), "all")],
+    [
+        ((1, 1, 0), "prompt"),
+        ((0, 1, 1), "response"),
+        ((0, 0, 1), "decode"),
+        ((0, 1, 0), "last"),
+        ((1, 2, 3), "all"),
+    ],
 )
 def test_only_the_tokens_meant_are_steered_under_left_padding(rule, kinds):
     model = make_model("qwen3")

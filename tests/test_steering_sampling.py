@@ -18,6 +18,7 @@ from studies import make_items  # noqa: E402
 
 from prefbench.backends import Request, Sampling, Treatment, Vector, open_backend  # noqa: E402
 from prefbench.backends.hf import decoding  # noqa: E402
+from prefbench.backends.hf.decoding import BlockDecoder  # noqa: E402
 from prefbench.bank import write_bank  # noqa: E402
 from prefbench.errors import BackendError, ConfigError, DataError  # noqa: E402
 from prefbench.records import RecordKey  # noqa: E402
@@ -75,7 +76,7 @@ def sample(model, requests, **options) -> dict[str, tuple]:
     return {done.request.key.id: done.outputs for done in backend.generate(requests)}
 
 
-@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "response", "decode"])
 def test_a_steered_batch_of_mixed_lengths_equals_one_by_one(tiny_model, vector, positions, monkeypatch):
     asked = [request(number, treatment(vector, 2.0, positions), n=1 + number % 4) for number in range(8)]
     alone = sample(tiny_model, asked, batch_size=1)
@@ -90,7 +91,7 @@ def test_a_steered_batch_of_mixed_lengths_equals_one_by_one(tiny_model, vector, 
     assert sum(alone[key] != unsteered[key] for key in alone) >= 6
 
 
-@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "response", "decode"])
 def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
     tiny_model, tiny_tokenizer, vector, positions
 ):
@@ -104,7 +105,13 @@ def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
     def add(_, __, output):
         place = torch.arange(output.shape[1])
         last = state["prompt"] - 1
-        gate = {"all": place >= 0, "prompt": place <= last, "response": place >= last}[positions]
+        gates = {
+            "all": place >= 0,
+            "prompt": place <= last,
+            "response": place >= last,
+            "decode": place > last,
+        }
+        gate = gates[positions]
         return output + gate[None, :, None] * added
 
     handle = find_blocks(model)[0].mlp.register_forward_hook(add)
@@ -123,7 +130,7 @@ def test_greedy_answers_are_those_of_a_model_that_is_steered_by_hand(
 
 def test_coefficient_zero_is_no_steering_byte_for_byte(tiny_model, vector):
     plain = sample(tiny_model, [request(number, treatment(None)) for number in range(6)])
-    for positions in ("all", "prompt", "response"):
+    for positions in ("all", "prompt", "response", "decode"):
         zero = [request(number, treatment(vector, 0.0, positions)) for number in range(6)]
         assert sample(tiny_model, zero) == plain
 
@@ -249,6 +256,7 @@ def test_a_dose_past_the_guard_is_a_warning_with_the_curve(study, vector, tiny_m
     ("change", "error", "complaint"),
     [
         ({"layers": [5]}, ConfigError, "no direction for layer 5"),
+        ({"coefficient": 1e36}, ConfigError, "at block 0 .* would be added, .* give a smaller coefficient"),
         ({"file": "nowhere.safetensors"}, DataError, "nowhere.safetensors: cannot be read"),
     ],
 )
@@ -324,7 +332,7 @@ def test_vectors_from_the_command_line(tiny_model, tmp_path):
         ("warmth.safetensors@dose=1,coefficient=2", "either coefficient or dose"),
         ("warmth.safetensors@dose=1,layers=a", "layer 'a'"),
         ("warmth.safetensors@dose=1,layer=3", "did you mean 'layers'"),
-        ("warmth.safetensors@dose=1,positions=decode", "positions"),
+        ("warmth.safetensors@dose=1,positions=answer", "positions"),
         ("warmth.safetensors@dose=nan", "finite"),
     ],
 )
@@ -355,3 +363,21 @@ def test_steering_does_not_outlive_a_check(tiny_model, vector):
     assert torch.equal(backend.model(input_ids=ids).logits, before)
     with steered(backend.model, backend.plan(treatment(vector, 0.5))):
         assert not torch.equal(backend.model(input_ids=ids).logits, before)
+
+
+@pytest.mark.filterwarnings("ignore:.*lose coherence")
+def test_conditions_of_one_adapter_share_the_unsteered_answers_of_their_checks(
+    tiny_model, vector, monkeypatch
+):
+    backend = open_backend("hf", str(tiny_model), options={})
+    drawn, real = [], BlockDecoder.draw
+    monkeypatch.setattr(
+        BlockDecoder, "draw", lambda self, *given: drawn.append(len(given)) or real(self, *given)
+    )
+    first = backend.check_steering(treatment(vector, 0.5), make_items(2))
+    assert drawn.count(1) == 1  # given prompts, and no steering
+    second = backend.check_steering(treatment(vector, 0.25), make_items(2))
+    assert drawn.count(1) == 1
+    assert second["curve"][0] == first["curve"][0]
+    backend.check_steering(treatment(vector, 0.25), make_items(1))
+    assert drawn.count(1) == 2  # other prompts have other answers

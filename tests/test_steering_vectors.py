@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -200,14 +201,15 @@ def test_several_vectors_add_up_per_layer_and_sort_of_token(tmp_path):
         VectorChoice(file=str(first), coefficient=2.0, layers=[1, 2]),
         VectorChoice(file=str(second), coefficient=-1.0, layers=[2], positions="response"),
         VectorChoice(file=str(second), coefficient=0.5, layers=[2], positions="prompt"),
+        VectorChoice(file=str(first), coefficient=0.25, layers=[2], positions="decode"),
     )
     a, b = draw(2), draw(52)
     np.testing.assert_allclose(
-        made.tables[2], [2 * a + b / 2, 2 * a - b / 2, 2 * a - b], rtol=1e-5, atol=1e-6
+        made.tables[2], [2 * a + b / 2, 2 * a - b / 2, 2.25 * a - b], rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(made.tables[1], np.tile(2 * draw(1), (3, 1)))
     assert made.layers == [1, 2]
-    assert len(made.additions) == 4
+    assert len(made.additions) == 5
 
 
 @pytest.mark.parametrize("strength", [{}, {"coefficient": 1.0, "dose": 1.0}])
@@ -413,3 +415,20 @@ def test_formats_go_by_their_suffix(tmp_path, source, target, layout, complaint)
     write_vector(tmp_path / "v.safetensors")
     with pytest.raises(ConfigError, match=complaint):
         convert_vector(tmp_path / source, tmp_path / target, layout=layout)
+
+
+def test_a_torn_pt_file_is_one_clear_error_wherever_it_is_torn(tmp_path):
+    path, rng = tmp_path / "torn.pt", np.random.default_rng(0)
+    torch.save(torch.zeros(BLOCKS + 1, WIDTH), path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        torn = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for place in rng.integers(0, min(len(torn), 2_000), 4):
+            torn[place] = rng.integers(256)
+        path.write_bytes(torn)
+        with suppress(DataError):  # any other exception fails the test
+            read_vector(path)
+            continue
+        refused += 1
+    assert refused > 100

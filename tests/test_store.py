@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefbench.errors import DataError
+from prefbench.errors import BackendError, DataError
 from prefbench.records import PromptItem
 from prefbench.store import Appender, iter_lines, locked, read_json, read_models, write_json
 
@@ -130,6 +130,28 @@ def test_a_broken_json_file_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"manifest\.json"):
         read_json(path)
+
+
+def fail_after(done: object) -> None:
+    assert done
+    raise BackendError("no such model")
+
+
+def test_folders_made_for_nothing_are_taken_away_and_others_are_left(tmp_path):
+    deep = tmp_path / "study" / "condition_1_base"
+    with pytest.raises(BackendError), locked(deep, "sample"):
+        fail_after(deep.is_dir())
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BackendError), locked(deep, "sample"):
+        fail_after((deep / "manifest.json").write_text("{}"))
+    assert (deep / "manifest.json").exists()
+    with locked(deep.parent / "condition_2_dpo", "sample"):
+        pass
+    assert [path.name for path in deep.parent.iterdir()] == ["condition_1_base"]
+    (tmp_path / "empty").mkdir()
+    with locked(tmp_path / "empty", "sample"):
+        pass
+    assert (tmp_path / "empty").is_dir()  # it was there before
 
 
 def test_a_full_disk_leaves_whole_records_only(tmp_path):

@@ -7,7 +7,7 @@ that lacks a temperature is averaged over those it has, and counted as incomplet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from prefbench.statistics import (
     DEFAULT_THRESHOLDS,
     ConsistencyDefinition,
     LabelThresholds,
+    Target,
     effective_wilson,
     max_share,
     pairwise_agreement,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-Target = Literal["population", "fixed_prompts"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 GROUPINGS = ("condition", "domain", "temperature", "format")
 VIEWS: tuple[tuple[str, ...], ...] = (

@@ -17,6 +17,7 @@ from prefbench.effects import (
 )
 from prefbench.errors import ConfigError, DataError
 from prefbench.folders import match_condition
+from prefbench.listing import list_estimates
 from prefbench.statistics import (
     EffectSizes,
     Equivalence,
@@ -67,7 +68,9 @@ class Comparison:
         counts = ("n_first_only", "n_second_only")
         return {
             **{name: getattr(self, name) for name in (*plain, *counts)},
+            "level": self.overall.level,
             "overall": self.overall.to_dict(),
+            "estimates": [self.overall.to_dict(), *list_estimates(self.tables)],
             "equivalence": self.equivalence.to_dict(),
             "sizes": self.sizes._asdict(),
             "mcnemar": self.mcnemar and self.mcnemar._asdict(),
@@ -98,6 +101,7 @@ def compare_conditions(
     Raises ConfigError for an unknown condition or one condition twice; DataError if no prompt, or one only,
     can be paired, and for a frame that cannot be read as scores.
     """
+    _check_options(margin, top)
     cells = rate_cells(frame)
     known = cells["condition"].unique(maintain_order=True).to_list()
     one, two = match_condition(first, known), match_condition(second, known)
@@ -106,8 +110,6 @@ def compare_conditions(
     pairs = pair_conditions(cells, one, two)
     prompts = average_pairs(pairs)
     _check_pairs(prompts, cells, (one, two))
-    if not 0 < margin < 1:
-        raise ConfigError(f"a margin lies between 0 and 1, not {margin}")
     prompts = add_moves(prompts, *(choices or ({}, {})))
     differences, domains = prompts["difference"].to_numpy(), prompts["domain"].to_list()
     rates = prompts.select("first", "second").mean().row(0)
@@ -156,6 +158,13 @@ def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
 def _test_labels(transitions: pl.DataFrame) -> McNemarTest | None:
     lost, gained = (int(transitions["n_records"][row]) for row in (1, 2))
     return mcnemar_test(gained, lost) if gained + lost else None
+
+
+def _check_options(margin: float, top: int) -> None:
+    if not 0 < margin < 1:
+        raise ConfigError(f"a margin lies between 0 and 1, not {margin}")
+    if top < 0:
+        raise ConfigError(f"--top {top}: the prompts to list are counted from 0")
 
 
 def _is_condition(*names: str) -> pl.Expr:

@@ -55,7 +55,7 @@ def choose_conditions(
     if names is None and (treated := [name for name in ("adapter", "vectors") if given.get(name)]):
         raise ConfigError(
             f"{treated[0]} without a name: {DEFAULT_CONDITION} is the model as it is; give --condition another, "
-            "e.g. --condition dpo"
+            f"e.g. --condition {'dpo' if treated[0] == 'adapter' else 'steered'}"
         )
     if names is not None and len(names) > 1:
         raise ConfigError(

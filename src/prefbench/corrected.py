@@ -17,6 +17,7 @@ from prefbench.statistics import (
     Contrast,
     Correction,
     Estimate,
+    JudgeErrors,
     LabelledAnswers,
     cell_estimate,
     contrast_estimate,
@@ -214,7 +215,7 @@ def _numbers(found: Estimate) -> dict[str, Any]:
 def _domain_rows(
     blocks: Blocks, design: Design, answers: LabelledAnswers, level: float
 ) -> list[dict[str, Any]]:
-    """Return the corrected effects in each domain that has labels enough in every condition that they need."""
+    """Return the corrected rates and effects in each domain, where two conditions have labels enough in it."""
     rows = []
     for domain in np.unique(blocks.domain).tolist():
         keep = np.equal(blocks.domain, domain)
@@ -237,6 +238,8 @@ def _domain_rows(
             continue
         chosen = _choose(part, own, places)
         fit = ppi_cells(chosen.rates, chosen.answers).fit
+        rates = [_rate_row(fit, spot, name, chosen, level) for spot, name in enumerate(chosen.conditions)]
+        rows += [row | {"name": f"{row['name']} in {domain}"} for row in rates]
         found = [_contrast_row(fit, contrast, chosen, level) for contrast in design.whole or design.contrasts]
         rows += [
             row | {"name": f"{row['name']} in {domain}", "kind": "domain"}
@@ -267,16 +270,23 @@ def _judge_errors(chosen: _Labelled) -> tuple[pl.DataFrame, list[str]]:
         row["sensitivity"], row["specificity"] = (
             float(each[place]) for each in (errors.sensitivity, errors.specificity)
         )
-    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors.differ()) if len(rows) > 1 else []
+    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors) if len(rows) > 1 else []
 
 
-def _differential_notes(tests: Any) -> list[str]:
+def _differential_notes(errors: JudgeErrors) -> list[str]:
     notes = []
-    for name, test in zip(("sensitivity", "specificity"), tests, strict=True):
+    shares = {"sensitivity": errors.sensitivity, "specificity": errors.specificity}
+    for (name, values), test in zip(shares.items(), errors.differ(), strict=True):
         if test is not None and test.p < 0.05:
+            shown = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
             notes.append(
-                f"the judge's {name} differs between conditions (p = {test.p:.3f}): effects without correction mix "
+                f"the judge's {name} differs between conditions ({shown}): effects without correction mix "
                 "what the model does with what the judge does"
+            )
+        elif test is None and np.ptp(values) > 0:
+            notes.append(
+                f"whether the judge's {name} differs between conditions cannot be tested (it is {values.min():.2f} to "
+                f"{values.max():.2f}): in some condition it does not vary between prompts"
             )
     return notes
 

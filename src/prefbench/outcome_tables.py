@@ -59,6 +59,7 @@ def outcome_tables(
         )
         effects += _effect_rows(outcome, design, flagged, rest, whole, level)
     kinds: dict[str, Any] = {"condition": str, "outcome": str, "n_answers": int, "n_flagged": int}
+    kinds |= {"n_prompts": int, "n_missing": int}
     share_table = make_table(shares, kinds | {"rate": float, "low": float, "high": float, "method": str})
     effect_table = make_table(effects, {"outcome": str, "quantity": str, **EFFECT_COLUMNS, "change": float})
     adjusted = adjust_families(effect_table, ("outcome", "quantity"), correction)
@@ -86,6 +87,7 @@ def _share_rows(flagged: Blocks, outcome: str, level: float) -> list[dict[str, A
         except ValueError as error:
             rows.append(row | {"method": f"none: {error}"})
             continue
+        row |= {"n_prompts": found.n, "n_missing": found.n_missing}
         limits = {"rate": found.estimate, "low": found.low, "high": found.high, "method": found.method}
         rows.append(row | limits)
     return rows

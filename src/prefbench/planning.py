@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,11 @@ class Costs:
     """Money for one GPU hour."""
     answer_seconds: float | None = None
     """GPU seconds for one answer; None if not known."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.judge_call, self.gpu_hour, self.answer_seconds or 0.0)
+        if not all(0 <= number < math.inf for number in numbers) or self.answers_per_call < 1:
+            raise ConfigError("prices and seconds are 0 or more, and a call reads one answer or more")
 
     def judge_calls(self, cells: int, samples: int) -> int:
         """Return the calls that cells of so many answers take; a call reads answers of one cell."""

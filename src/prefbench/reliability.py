@@ -24,6 +24,7 @@ CONSISTENCY_COLUMNS: dict[str, Any] = {
     "icc_low": float,
     "icc_high": float,
     "n_prompts": int,
+    "n_missing": int,
     "domain_share": float,
     "prompt_share": float,
     "temperature_share": float,
@@ -42,7 +43,8 @@ def consistency_table(cells: pl.DataFrame, conditions: Sequence[str], *, level: 
 
     rows = []
     for condition in conditions:
-        part = cells.filter(pl.col("condition") == condition, pl.col("readable").is_not_null())
+        own = cells.filter(pl.col("condition") == condition)
+        part = own.filter(pl.col("readable").is_not_null())
         row: dict[str, Any] = {"condition": condition, "n_records": part.height}
         yes, no = (part[name].cast(pl.Float64).to_numpy() for name in ("yes", "no"))
         for name, values in (
@@ -51,6 +53,7 @@ def consistency_table(cells: pl.DataFrame, conditions: Sequence[str], *, level: 
         ):
             row[name] = float(np.nanmean(values)) if np.isfinite(values).any() else None
         row |= {name: part[name].mean() for name in ("choice_agreement", "content_agreement")}
+        row["n_missing"] = own.select(PROMPT).unique().height - part.select(PROMPT).unique().height
         rows.append(row | _icc(part, level) | _shares(part))
     return make_table(rows, CONSISTENCY_COLUMNS)
 

@@ -163,18 +163,37 @@ class _Run:
     def _sample_cells(self, model: str, cells: Sequence[Cell]) -> None:
         """Load the model, prove what is to be proved of every condition, and then sample them."""
         needs = frozenset[str]().union(*(cell.condition.needs() for cell in cells))
+        self.progress.start(f"loading {describe_source(model)} ({self.backend})", 1)
         backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
         try:
-            # a treatment that cannot be had is found before an hour of sampling, not after
+            with told_warnings(self.progress) as told:
+                self._prepare(backend, cells)
             for cell in cells:
-                self._identify(backend, cell)
-            for cell in cells:
-                self._prove(backend, cell)
+                cell.warnings += told
             # a backend that streams takes all conditions in one pass; one that works in blocks takes them in turn
             for together in [cells] if backend.block == 1 else [[cell] for cell in cells]:
                 self._sample_pass(backend, together)
         finally:
             close_backend(backend)
+
+    def _prepare(self, backend: Backend, cells: Sequence[Cell]) -> None:
+        # a treatment that cannot be had is found before an hour of sampling, not after
+        for cell in cells:
+            self._identify(backend, cell)
+        backend.describe()  # some start only now, when they know all conditions
+        self.progress.advance(1)
+        check_mixing = getattr(backend, "check_mixing", None)
+        mixing = check_mixing([cell.treatment for cell in cells], self.items) if check_mixing else []
+        steered = [cell for cell in cells if cell.treatment.vectors]
+        if steered:
+            self.progress.start("proving that the trait vectors act, by condition", len(steered))
+        for cell in cells:
+            cell.mixing = mixing
+            for warning in cell.warnings:
+                self.progress.warn(warning)
+        for cell in steered:
+            self._prove(backend, cell)
+            self.progress.advance(1)
 
     def _identify(self, backend: Backend, cell: Cell) -> None:
         identity = backend.identify(cell.treatment)
@@ -185,12 +204,12 @@ class _Run:
             cell.warnings.append(warning)
 
     def _prove(self, backend: Backend, cell: Cell) -> None:
-        """Have the backend show that the condition's vectors act; one for which that fails is not sampled."""
-        if cell.treatment.vectors:
-            prover = cast("SteeringBackend", backend)
-            cell.checks = prover.check_steering(cell.treatment, self.items, strict=self.strict)
-            cell.warnings += cell.checks.pop("warnings", [])
-        for warning in cell.warnings:
+        """Have the backend show that a condition's vectors act; if that fails, nothing is sampled."""
+        prover = cast("SteeringBackend", backend)
+        cell.checks = prover.check_steering(cell.treatment, self.items, strict=self.strict)
+        found = cell.checks.pop("warnings", [])
+        cell.warnings += found
+        for warning in found:
             self.progress.warn(warning)
 
     def _sample_pass(self, backend: Backend, cells: Sequence[Cell]) -> None:
@@ -203,6 +222,7 @@ class _Run:
                 backend=backend.describe(),
                 records_before=cell.report.kept,
                 warnings=cell.warnings,
+                **({"mixing_checks": cell.mixing} if cell.mixing else {}),
                 **({"steering_checks": cell.checks} if cell.checks else {}),
             )
         names = ", ".join(cell.condition.name for cell in cells)

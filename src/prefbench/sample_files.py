@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,7 @@ class Cell:
     files: Sequence[File]
     report: ConditionReport
     checks: dict[str, Any] = field(default_factory=dict)
+    mixing: Sequence[Mapping[str, Any]] = ()
     warnings: list[str] = field(default_factory=list)
 
 

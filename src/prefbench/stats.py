@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from prefbench.aggregate import Target, aggregate_scores
+from prefbench.aggregate import aggregate_scores
 from prefbench.blocks import make_blocks
 from prefbench.cells import KEY, rate_cells
 from prefbench.contrasts import compare_groups, compare_temperatures, fit_trend, judge_stability, rank_domains
@@ -16,9 +16,17 @@ from prefbench.effects import PROMPT, compare_pairs
 from prefbench.errors import ConfigError, unknown_name
 from prefbench.factors import Design, find_design
 from prefbench.labels import Labels
+from prefbench.listing import list_estimates
 from prefbench.outcome_tables import outcome_tables
 from prefbench.reliability import consistency_table
-from prefbench.statistics import CORRECTIONS, Bounds, Correction, worst_case_difference, worst_case_rate
+from prefbench.statistics import (
+    CORRECTIONS,
+    Bounds,
+    Correction,
+    Target,
+    worst_case_difference,
+    worst_case_rate,
+)
 from prefbench.treatments import check_table, domain_effect_table, effect_table
 
 if TYPE_CHECKING:
@@ -62,7 +70,11 @@ class Statistics:
     target: Target
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything ready for JSON: a missing number is None, never NaN."""
+        """Return everything ready for JSON: a missing number is None, never NaN.
+
+        `estimates` has all that the tables estimate in one shape (`statistics.ESTIMATE_FIELDS`); `target` is that
+        of the rates, everything else is of the population.
+        """
         plain = (
             "conditions",
             "factors",
@@ -75,7 +87,11 @@ class Statistics:
             "target",
         )
         tables = {name: table.to_dicts() for name, table in self.tables.items()}
-        return {**{name: getattr(self, name) for name in plain}, "tables": tables}
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "estimates": list_estimates(self.tables),
+            "tables": tables,
+        }
 
 
 def study_statistics(  # noqa: PLR0913 - the words of `prefbench stats`

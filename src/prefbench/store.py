@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -140,9 +140,11 @@ def writing(path: Path) -> Iterator[None]:
 def locked(folder: Path, what: str) -> Iterator[None]:
     """Hold the only writer's place in a folder; a second writer is refused with DataError.
 
-    The operating system frees the lock when the process ends, however it ends.
+    The operating system frees the lock when the process ends, however it ends. Folders that were made for it and
+    in which nothing was written are taken away again.
     """
     with writing(folder):
+        made = _missing_folders(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f".{what}.lock", timeout=0)
         try:
@@ -154,7 +156,18 @@ def locked(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # where an open file cannot be removed, it stays
+            if made and [path.name for path in folder.iterdir()] == [f".{what}.lock"]:
+                (folder / f".{what}.lock").unlink()
         lock.release()
+        with suppress(OSError):  # a folder in which something lies stays
+            for path in made:
+                path.rmdir()
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """Return the folders that must be made for a folder to be there, innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 class Appender:

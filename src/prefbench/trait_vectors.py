@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from prefbench.backends import SteeringBackend, Treatment, open_backend
+from prefbench.backends import SteeringBackend, Treatment, choose_backend, close_backend, open_backend
 from prefbench.bank import load_bank
 from prefbench.conditions import make_treatment
 from prefbench.demo_model import locate_model
@@ -127,18 +127,21 @@ def check_vectors(
     prompt_style: PromptStyle = "auto",
     system_prompt: str | None = None,
     strict: bool = False,
+    backend: str = "auto",
     backend_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Prove on a model that vectors act as they say: the checks that run before a steered condition is sampled.
+
+    Checks belong to a backend: they prove what it does.
 
     Raises BackendError if one fails, and what `make_plan` raises for vectors that do not fit.
     """
     if not vectors:
         raise ConfigError("no vector: give at least one with --vector FILE@dose=0.3")
-    options = backend_options or {}
-    backend = cast(
+    name, _ = choose_backend(backend)
+    opened = cast(
         "SteeringBackend",
-        open_backend("hf", locate_model(model), options=options, needs=frozenset({"steering"})),
+        open_backend(name, locate_model(model), options=backend_options or {}, needs=frozenset({"steering"})),
     )
     condition = Condition(
         name="check",
@@ -148,9 +151,12 @@ def check_vectors(
         vectors=list(vectors),
     )
     treatment = make_treatment(condition)
-    identity = backend.identify(treatment)
-    figures = backend.check_steering(treatment, load_bank(prompts), strict=strict)
-    return {"model": model, "additions": identity["steering"], **figures}
+    try:
+        identity = opened.identify(treatment)
+        figures = opened.check_steering(treatment, load_bank(prompts), strict=strict)
+    finally:
+        close_backend(opened)
+    return {"model": model, "backend": name, "additions": identity["steering"], **figures}
 
 
 def describe_vector(path: str | Path) -> dict[str, Any]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 
 from prefbench.calibration.gold import GoldRow
-from prefbench.errors import BackendError, ConfigError, DataError
+from prefbench.errors import BackendError, DataError
 from prefbench.folders import ConditionFolder
-from prefbench.judges import Judge, Workplace
+from prefbench.judges import Judge, WorkingJudge, Workplace
 from prefbench.progress import Progress
 from prefbench.records import RecordKey, Response, ResponseRecord, ScoredRecord, Verdict
-from prefbench.store import Appender, describe_key, iter_lines, locked, read_models, unique_by_key
+from prefbench.store import Appender, describe_key, iter_lines, locked, read_models, unique_by_key, writing
 
 Verdicts = tuple[Verdict | None, ...]
 RecordPlace = tuple[str, RecordKey]
 """A record of a study: its condition, and its key there."""
+Occasion = Literal["gold", "repeat", "canaries"]
+"""What a judge is asked for; each has a folder of its own for the judge's ledger and batches."""
 
 
 def read_verdicts(folders: Sequence[ConditionFolder], judge: str) -> dict[RecordPlace, ScoredRecord]:
@@ -115,44 +118,78 @@ class Asker:
         self.judge = judge
         self._folder, self._progress = folder, progress
         self._settings = _digest(judge.describe())
-        self._keeps = hasattr(judge, "open_in")
-        if getattr(judge, "batch", False):
-            raise ConfigError("calibration asks one by one and waits for the answers: leave batch out")
 
-    def ask(self, what: str, records: Sequence[ResponseRecord]) -> list[Verdicts]:
+    def ask(self, what: Occasion, records: Sequence[ResponseRecord]) -> list[Verdicts]:
         """Return the verdicts on each record; None for each response of a record that got no judgement.
 
-        `what` (gold, repeat, canaries) tells answers to the same question apart. Raises BackendError if the judge could
-        not be asked about some, after all others were.
+        `what` tells answers to the same question apart. A judge that works in batches is waited for: left and asked
+        again, it goes on where it was. Raises BackendError if the judge could not be asked about some, after all
+        others were.
         """
-        if not self._keeps:
+        if not isinstance(self.judge, WorkingJudge):
             self._progress.start(f"asking {self.judge.name} ({what})", len(records))
-            return _in_order(records, dict(self._fresh(records)))
-        with locked(self._folder, "calibrate"), _opened(self.judge, self._folder):
+            return _in_order(records, dict(self._read(records)))
+        with locked(self._folder, "calibrate"):
             path = self._folder / "verdicts.jsonl"
             kept = self._read_kept(path)
             digests = [_digest([what, self._settings, record.model_dump()]) for record in records]
             known = {record.key: kept[it] for record, it in zip(records, digests, strict=True) if it in kept}
             pending = {record.key: it for record, it in zip(records, digests, strict=True) if it not in kept}
             self._progress.start(f"asking {self.judge.name} ({what})", len(pending))
+            asked = [each for each in records if each.key in pending]
             with Appender(path) as file:
-                for key, verdicts in self._fresh([each for each in records if each.key in pending]):
+                for key, verdicts in self._work(self.judge, self._place(what), asked):
                     known[key] = verdicts
                     file.append([{"question": pending[key], "what": what, "verdicts": list(verdicts)}])
             return _in_order(records, known)
 
-    def _fresh(self, records: Sequence[ResponseRecord]) -> Iterator[tuple[RecordKey, Verdicts]]:
+    def _place(self, what: Occasion) -> Workplace:
+        """Return where the judge works: a batch's results are known by their text, and a repeat has the same texts."""
+        places = {each: self._folder / each for each in get_args(Occasion)}
+        with writing(places[what]):
+            places[what].mkdir(parents=True, exist_ok=True)
+        others = (self._folder, *(place for each, place in places.items() if each != what))
+        return Workplace(places[what], others)
+
+    def _work(
+        self, judge: WorkingJudge, place: Workplace, records: Sequence[ResponseRecord]
+    ) -> Iterator[tuple[RecordKey, Verdicts]]:
+        """Open the judge in its place, as often as it takes until nothing is in flight."""
+        left, errors = {record.key: record for record in records}, list[str]()
+        while left:
+            with _opened(judge, place):
+                for judgement in judge.judge(list(left.values())):
+                    del left[judgement.key]
+                    self._progress.advance(1, judge.note())
+                    if judgement.error is None:
+                        yield judgement.key, judgement.verdicts
+                    else:
+                        errors.append(judgement.error)
+                report = judge.report()
+            if not (judge.batch and report["in_flight"]):
+                break
+            time.sleep(judge.poll_seconds)
+        self._require_all(errors, len(records))
+        if left and report["budget_reached"]:
+            self._progress.warn(
+                f"the budget is used up: {judge.name} was not asked about {len(left):,} of {len(records):,} records; "
+                "a larger budget goes on"
+            )
+
+    def _read(self, records: Sequence[ResponseRecord]) -> Iterator[tuple[RecordKey, Verdicts]]:
         errors: list[str] = []
         for judgement in self.judge.judge(iter(records)):
-            error = getattr(judgement, "error", None)
-            if error is None:
+            if judgement.error is None:
                 yield judgement.key, judgement.verdicts
             else:
-                errors.append(str(error))
+                errors.append(judgement.error)
             self._progress.advance(1)
+        self._require_all(errors, len(records))
+
+    def _require_all(self, errors: Sequence[str], count: int) -> None:
         if errors:
             raise BackendError(
-                f"{self.judge.name} could not be asked about {len(errors):,} of {len(records):,} records (first: "
+                f"{self.judge.name} could not be asked about {len(errors):,} of {count:,} records (first: "
                 f"{errors[0]}); run the same command again"
             )
 
@@ -167,8 +204,8 @@ class Asker:
 
 
 @contextmanager
-def _opened(judge: Any, folder: Path) -> Iterator[None]:
-    judge.open_in(Workplace(folder))
+def _opened(judge: WorkingJudge, place: Workplace) -> Iterator[None]:
+    judge.open_in(place)
     try:
         yield
     finally:

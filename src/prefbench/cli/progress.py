@@ -21,13 +21,15 @@ class StderrProgress:
         self._console: Console = remarks()
         self._bars: Bars | None = _make_bars(self._console) if self._console.is_terminal else None
         self._task: TaskID | None = None
-        self._what, self._total, self._done, self._told = "", 0, 0, 0.0
+        self._what, self._total, self._done = "", 0, 0
+        self._begun = self._told = 0.0
 
     def start(self, what: str, total: int) -> None:
         """Begin a bar, or write the first line of a log."""
-        self._what, self._total, self._done, self._told = what, total, 0, time.monotonic()
+        self._what, self._total, self._done = what, total, 0
+        self._begun = self._told = time.monotonic()
         if self._bars is None:
-            self._console.print(f"{what}: {total:,} to do", markup=False)
+            self._console.print(what if total == 1 else f"{what}: {total:,} to do", markup=False)
         else:
             self._task = self._bars.add_task(what, total=total, note="")
 
@@ -36,14 +38,22 @@ class StderrProgress:
         self._done += units
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, advance=units, note=note)
+        elif self._total == 1:
+            self._console.print(f"{self._what}: {time.monotonic() - self._begun:.0f} s", markup=False)
         elif self._done >= self._total or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            end = f", {note}" if note else ""
-            self._console.print(f"{self._what}: {self._done:,} of {self._total:,}{end}", markup=False)
+            parts = [f"{self._what}: {self._done:,} of {self._total:,}", note, self._time_left()]
+            self._console.print(", ".join(filter(None, parts)), markup=False)
 
     def warn(self, message: str) -> None:
         """Write one line above the bar."""
         self._console.print(f"warning: {message}", markup=False, soft_wrap=True, style="yellow")
+
+    def _time_left(self) -> str:
+        if not 0 < self._done < self._total:
+            return ""
+        seconds = (time.monotonic() - self._begun) / self._done * (self._total - self._done)
+        return f"about {f'{seconds / 60:.0f} min' if seconds >= 60 else f'{seconds:.0f} s'} left"
 
     def __enter__(self) -> StderrProgress:
         if self._bars is not None:

@@ -94,6 +94,12 @@ def stats(
         Path | None,
         typer.Option(help="Human labels of answers, JSON lines; labels.jsonl in the study if it is there."),
     ] = None,
+    bayes: Annotated[
+        bool, typer.Option(help="Also fit a hierarchical Bayesian model as a check; takes minutes.")
+    ] = False,
+    bayes_draws: Annotated[
+        int, typer.Option(help="With --bayes: draws of each of its four chains, after as many to warm up.")
+    ] = 1_000,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write every table to this folder, as .csv files.")
     ] = None,
@@ -132,6 +138,9 @@ def stats(
     )
     remarks = confound_notes(study, judge=result.judge, conditions=chosen)
     result = replace(result, notes=[*remarks, *result.notes])
+    if bayes:
+        table, told = _check_by_bayes(frame, design, level, bayes_draws)
+        result = replace(result, tables=result.tables | {"bayes": table}, notes=[*result.notes, *told])
     if out is not None:
         for name, table in result.tables.items():
             write_table(table, out / f"{name}.csv")
@@ -213,6 +222,14 @@ def diff(
         print_json(result.to_dict())
     else:
         print_differences(result)
+
+
+def _check_by_bayes(frame: Any, design: Any, level: float, draws: int) -> Any:
+    from prefbench.bayes import bayes_table
+    from prefbench.cli.progress import StderrProgress
+
+    with StderrProgress() as progress:
+        return bayes_table(frame, design, level=level, draws=draws, warmup=draws, progress=progress)
 
 
 def _load(study: Path, judge: str | None, conditions: str | None) -> Any:

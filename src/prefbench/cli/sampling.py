@@ -17,6 +17,7 @@ from prefbench.cli.options import (
     read_vectors,
     split_commas,
 )
+from prefbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from prefbench.sample_report import ConditionReport
@@ -123,7 +124,13 @@ def sample(
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="A .jsonl, .csv (also .gz) or .parquet file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A .jsonl, .csv (also .gz) or .parquet file, a log of inspect_ai (.eval, .json), or the "
+            "samples_*.jsonl of lm-eval."
+        ),
+    ],
     *,
     study: Annotated[Path, typer.Option("--study", "-s", help="The study's folder.")] = Path("study"),
     condition: Annotated[
@@ -131,23 +138,51 @@ def import_(
     ] = "condition_1_base",
     mapping: Annotated[
         list[str] | None,
-        typer.Option("--map", help="field=column, e.g. response=generations; may be repeated."),
+        typer.Option(
+            "--map",
+            help="field=column, e.g. response=generations, domain=metadata.topic (inspect_ai), prompt=doc.question "
+            "(lm-eval); may be repeated.",
+        ),
     ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", help="field=value for every row, e.g. temperature=1.0; may be repeated."),
     ] = None,
     drop_missing: Annotated[bool, typer.Option(help="Leave out rows without an answer.")] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="table, inspect or lm-eval, where the file's name does not tell.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option(help="Take what is there of a run that failed or was cancelled.")
+    ] = False,
+    scorer: Annotated[
+        str | None,
+        typer.Option(help="Also take the values of this scorer (metric, column) over as verdicts."),
+    ] = None,
+    yes: Annotated[
+        list[str] | None, typer.Option(help="With --scorer: the value that is Y; may be repeated.")
+    ] = None,
+    no: Annotated[
+        list[str] | None,
+        typer.Option(help="With --scorer: the value that is N; any other is unreadable. May be repeated."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in answers that something else has sampled, as response records.
 
-    Fields: prompt, response, domain, temperature (needed); id, format, tags, finish_reason, tokens.
+    Fields: prompt, response, domain, temperature (needed); id, format, tags, finish_reason, tokens. A log brings its
+    own; the domain comes from a sample's metadata, --map or --set.
 
     Example:  prefbench import answers.csv --map prompt=question --set domain=open --set temperature=1.0
+
+    Example:  prefbench import log.eval --set domain=open --scorer commits --yes C --no I
     """
     from prefbench.cli.output import print_json
-    from prefbench.importing import import_responses
+    from prefbench.importing import VerdictRule, import_responses
+
+    if not scorer and (yes or no):
+        raise ConfigError("--yes and --no are values of a scorer: give --scorer too")
+    rule = VerdictRule(scorer, tuple(yes or ()), tuple(no or ())) if scorer else None
 
     report = import_responses(
         source,
@@ -156,16 +191,24 @@ def import_(
         columns=read_pairs(mapping, "--map"),
         values=read_pairs(values, "--set"),
         drop_missing=drop_missing,
+        kind=kind,
+        rule=rule,
+        partial=partial,
     )
     if as_json:
         print_json(report.to_dict())
         return
-    missing = f"; {report.dropped:,} rows without an answer left out" if report.dropped else ""
+    missing = f"; {report.dropped:,} without an answer left out" if report.dropped else ""
     kept = f"; {report.kept:,} records were there already" if report.kept else ""
     typer.echo(
         f"{report.folder}: {report.written:,} records with {report.responses:,} answers from {report.rows:,} rows"
         f"{kept}{missing}"
     )
+    if report.judge:
+        unreadable = f", {report.unreadable:,} verdicts neither Y nor N" if report.unreadable else ""
+        typer.echo(
+            f"{report.folder}: {report.scored:,} records scored as the judge {report.judge}{unreadable}"
+        )
 
 
 def _describe(report: ConditionReport) -> str:

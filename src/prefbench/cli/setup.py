@@ -80,6 +80,9 @@ def demo(
     print_aggregate(result.aggregate, views=("condition", "condition_domain", "condition_temperature"))
     print_effects(result.statistics)
     note("These are a laboratory animal's answers: the rates say nothing about any real model.")
+    note(
+        "Of the five trait vectors only decisiveness moves these rates: docs/conditions.md says what each one does."
+    )
     note("The files:")
     for line in result.describe_files():
         note(f"  {line}")

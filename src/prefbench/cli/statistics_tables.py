@@ -59,6 +59,7 @@ def print_statistics(result: Statistics) -> None:
     _print_consistency(tables["consistency"])
     _print_outcomes(result)
     _print_corrected(result)
+    _print_bayes(result)
     _print_bounds(tables["bounds"])
     print_notes(result.notes)
     note(result.scope)
@@ -169,6 +170,30 @@ def _print_outcomes(result: Statistics) -> None:
             difference("change", "change"),
         ],
     )
+
+
+def _print_bayes(result: Statistics) -> None:
+    table = result.tables.get("bayes")
+    if table is None or table.is_empty():  # a note says why
+        return
+    for scale, title in (("rate_difference", "percentage points"), ("log_odds", "log odds ratios")):
+        part = table.filter(table["scale"] == scale)
+        default = part.select("name", *(f"default{end}" for end in ("", "_low", "_high")))
+        names = {"default": "estimate", "default_low": "low", "default_high": "high"}
+        # the columns of one estimate, once for each method
+        methods = {"bayes_hierarchical": part, "default": default.rename(names)}
+        rows = [
+            {"name": row["name"], "method": method, **{name: row.get(name) for name in _BAYES}}
+            for pair in zip(*(each.to_dicts() for each in methods.values()), strict=True)
+            for method, row in zip(methods, pair, strict=True)
+        ]
+        columns = [text("name", "effect"), text("method"), *_numbers(scale)[2:4]]
+        columns += [share("p_direction", "P(sign)"), decimal("r_hat", "R-hat", 3)]
+        columns += [decimal("ess_bulk", "bulk ESS", 0), decimal("ess_tail", "tail ESS", 0)]
+        show(f"Bayesian check, in {title}", part.__class__(rows, infer_schema_length=None), columns)
+
+
+_BAYES = ("estimate", "low", "high", "p_direction", "r_hat", "ess_bulk", "ess_tail")
 
 
 def _print_corrected(result: Statistics) -> None:

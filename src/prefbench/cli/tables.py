@@ -40,9 +40,9 @@ def limits(low: str, high: str, title: str) -> Column:
     return title, lambda row: interval(row[low], row[high])
 
 
-def decimal(name: str, title: str) -> Column:
-    """Return a column of numbers with two digits."""
-    return title, lambda row: number(row[name])
+def decimal(name: str, title: str, digits: int = 2) -> Column:
+    """Return a column of numbers with so many digits."""
+    return title, lambda row: number(row[name], digits)
 
 
 def difference(name: str, title: str) -> Column:

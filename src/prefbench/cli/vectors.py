@@ -211,6 +211,9 @@ def check(
     system_prompt: Annotated[str | None, typer.Option(help="System prompt of the condition.")] = None,
     prompt_style: StyleOption = "auto",
     strict: StrictOption = False,
+    backend: Annotated[
+        str, typer.Option(help="Whose steering: auto, vllm or hf; the one that samples the study.")
+    ] = "auto",
     backend_option: BackendOptions = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -230,6 +233,7 @@ def check(
         prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where prompts are put
         system_prompt=system_prompt,
         strict=strict,
+        backend=backend,
         backend_options=read_options(backend_option, "backend option"),
     )
     if as_json:

@@ -33,6 +33,7 @@ from prefbench.statistics.consistency import (
     max_share,
     pairwise_agreement,
     record_consistency,
+    simpson_agreement,
 )
 from prefbench.statistics.correction import (
     CORRECTIONS,
@@ -46,7 +47,11 @@ from prefbench.statistics.effect_sizes import (
     describe_effect,
 )
 from prefbench.statistics.estimate import (
+    FIELDS as ESTIMATE_FIELDS,
+)
+from prefbench.statistics.estimate import (
     Estimate,
+    Target,
 )
 from prefbench.statistics.factorial import (
     Contrast,
@@ -132,6 +137,7 @@ from prefbench.statistics.rates import (
 )
 from prefbench.statistics.resampling import (
     bootstrap_contrasts,
+    bootstrap_rate,
 )
 from prefbench.statistics.temperature import (
     TemperatureTrend,
@@ -147,6 +153,7 @@ __all__ = [
     "CONSISTENCY_DEFINITIONS",
     "CORRECTIONS",
     "DEFAULT_THRESHOLDS",
+    "ESTIMATE_FIELDS",
     "MCNEMAR_METHODS",
     "Agreement",
     "AnovaTest",
@@ -172,6 +179,7 @@ __all__ = [
     "Moments",
     "ProfileTest",
     "StudySize",
+    "Target",
     "TemperatureTrend",
     "VarianceShares",
     "WaldTest",
@@ -181,6 +189,7 @@ __all__ = [
     "benjamini_hochberg",
     "best_constant",
     "bootstrap_contrasts",
+    "bootstrap_rate",
     "cell_estimate",
     "cell_rate",
     "cheapest_designs",
@@ -229,6 +238,7 @@ __all__ = [
     "sampling_limits",
     "sign_flip_asymptotic_p",
     "sign_flip_p",
+    "simpson_agreement",
     "smallest_effect",
     "stratified_moments",
     "t_quantile",

@@ -115,7 +115,8 @@ def gwets_ac1(ratings: ArrayLike, *, categories: int = 2) -> float:
 def best_constant(truth: ArrayLike, *, categories: int = 2) -> Constant:
     """Return what the most frequent category reaches as an answer to everything; `truth` (n,) codes.
 
-    Of two that are equally frequent the lower code is taken. Raises ValueError without any rating.
+    The majority-class baseline; of two that are equally frequent the lower code is taken. Raises ValueError
+    without any rating.
     """
     codes = _codes(truth, categories)
     present = codes[~np.isnan(codes)].astype(int)

@@ -18,17 +18,27 @@ _MOST_UNDEFINED = 0.05
 
 
 def cluster_sums(values: ArrayLike, clusters: ArrayLike) -> NDArray[np.float64]:
-    """Return the sums over the units of each cluster, (clusters, s), from values (n, s) and labels (n,)."""
+    """Return the sums over the units of each cluster, (clusters, s), from values (n, s) and labels (n,).
+
+    Raises ValueError unless there is one cluster a row.
+    """
     data = np.asarray(values, dtype=float)
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    if data.ndim != 2 or index.shape != data.shape[:1]:
+        raise ValueError(f"one row of values and one cluster a unit, not {data.shape} and {index.shape}")
     columns = [np.bincount(index, weights=column) for column in data.T]
     return np.stack(columns, axis=1) if len(data) else np.zeros((0, data.shape[1]))
 
 
 def resampled_totals(sums: ArrayLike, *, draws: int, seed: int = 0) -> NDArray[np.float64]:
-    """Return the totals (draws, s) of resamples of whole clusters with replacement, from sums (clusters, s)."""
+    """Return the totals (draws, s) of resamples of whole clusters with replacement, from sums (clusters, s).
+
+    Efron and Tibshirani (1993), ch. 6. Raises ValueError without a cluster.
+    """
     data = np.asarray(sums, dtype=float)
     count = len(data)
+    if not count:
+        raise ValueError("there is no cluster to draw")
     rng = np.random.default_rng(seed)
     totals = np.empty((draws, data.shape[1]))
     rows = max(1, _BLOCK // count)
@@ -41,8 +51,13 @@ def resampled_totals(sums: ArrayLike, *, draws: int, seed: int = 0) -> NDArray[n
 
 
 def jackknife_totals(sums: ArrayLike) -> NDArray[np.float64]:
-    """Return the totals (clusters, s) without each cluster in turn."""
+    """Return the totals (clusters, s) without each cluster in turn: Efron and Tibshirani (1993), ch. 11.
+
+    Raises ValueError without a cluster.
+    """
     data = np.asarray(sums, dtype=float)
+    if not len(data):
+        raise ValueError("there is no cluster to leave out")
     totals: Array = data.sum(axis=0) - data
     return totals
 
@@ -53,13 +68,15 @@ def bca_limits(
     """Return bias-corrected and accelerated limits from resamples (draws,) and jackknife values (clusters,).
 
     Efron (1987), doi:10.1080/01621459.1987.10478410. Resamples in which the estimate is not defined (NaN) are
-    left out; None if more than 5 % are. The limits hold `value` in any case.
+    left out; None if more than 5 % are. The limits hold `value` in any case. Raises ValueError without resamples.
     """
     from scipy.special import ndtr, ndtri
 
     check_level(level)
     data, jack = np.asarray(resampled, dtype=float), np.asarray(left_out, dtype=float)
     defined = data[np.isfinite(data)]
+    if not data.size:
+        raise ValueError("limits need resamples")
     if defined.size < (1 - _MOST_UNDEFINED) * data.size:
         return None
     tolerance = 1e-12 * max(1.0, abs(value))

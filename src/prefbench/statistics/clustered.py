@@ -47,7 +47,8 @@ class WaldTest(NamedTuple):
 def contrast_estimate(fit: CellFit, weights: ArrayLike, *, level: float = 0.95, name: str) -> Estimate:
     """Return the contrast weights (C,) of the cells with its t interval and p.
 
-    Raises ValueError for weights that do not sum to zero, and where the contrast does not vary.
+    The delta method of a linear function, t as in Cameron and Miller (2015), doi:10.3368/jhr.50.2.317. Raises
+    ValueError for weights that do not sum to zero, and where the contrast does not vary.
     """
     w = np.asarray(weights, dtype=float)
     if w.shape != fit.estimates.shape or abs(w.sum()) > 1e-9:
@@ -75,7 +76,8 @@ def contrast_estimate(fit: CellFit, weights: ArrayLike, *, level: float = 0.95, 
 def cell_estimate(fit: CellFit, cell: int, *, level: float = 0.95, name: str) -> Estimate:
     """Return the rate of one cell with its t interval, cut to [0, 1] where the rate itself lies there.
 
-    Not for fits up to a constant (`lpm`, log odds). Raises ValueError where it does not vary.
+    Cameron and Miller (2015), as in `contrast_estimate`. Not for fits up to a constant (`lpm`, log odds).
+    Raises ValueError where it does not vary.
     """
     value, variance = float(fit.estimates[cell]), float(fit.covariance[cell, cell])
     if fit.scale != "rate_difference" or variance < NO_SPREAD**2:
@@ -97,12 +99,15 @@ def cell_estimate(fit: CellFit, cell: int, *, level: float = 0.95, name: str) ->
 def wald_test(estimates: ArrayLike, covariance: ArrayLike, df: float) -> WaldTest:
     """Return Hotelling's form of the Wald test that all estimates (q,) are zero, F with q and df - q + 1.
 
-    `covariance` (q, q) has `df` degrees of freedom (prompts - strata). Raises ValueError where it is singular.
+    `covariance` (q, q) has `df` degrees of freedom (prompts - strata). Anderson (2003), ch. 5. Raises
+    ValueError where it is singular.
     """
     from scipy.special import fdtrc
 
     b, v = np.atleast_1d(np.asarray(estimates, dtype=float)), np.atleast_2d(np.asarray(covariance, float))
     q = b.size
+    if not q:
+        raise ValueError("a joint test needs a contrast")
     scale = np.sqrt(np.diagonal(v))
     if df < q or (scale < NO_SPREAD).any() or np.linalg.cond(v / np.outer(scale, scale)) > 1e12:
         raise ValueError(f"a joint test of {q} contrasts needs that they vary, each in its own way")

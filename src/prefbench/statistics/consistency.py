@@ -75,16 +75,35 @@ def record_consistency(yes: int, no: int, definition: ConsistencyDefinition = "m
 
 
 def max_share(yes: ArrayLike, no: ArrayLike) -> NDArray[np.float64]:
-    """Return max(yes, no)/(yes + no) for arrays of counts; NaN where both are zero or either is NaN."""
+    """Return max(yes, no)/(yes + no) for arrays of counts; NaN where both are zero or either is NaN.
+
+    The published definition; biased up (see `record_consistency`). Raises ValueError for a negative count.
+    """
     k, other = _count_arrays(yes, no)
     return _ratio(np.maximum(k, other), k + other)
 
 
 def pairwise_agreement(yes: ArrayLike, no: ArrayLike) -> NDArray[np.float64]:
-    """Return the share of agreeing pairs of verdicts for arrays of counts; NaN below two verdicts."""
+    """Return the share of agreeing pairs of verdicts for arrays of counts; NaN below two verdicts.
+
+    Simpson's unbiased index (1949) of two categories, Fleiss's P_i (1971). Raises ValueError for a negative count.
+    """
     k, other = _count_arrays(yes, no)
     readable = k + other
     return _ratio(k * (k - 1) + other * (other - 1), readable * (readable - 1))
+
+
+def simpson_agreement(counts: ArrayLike) -> NDArray[np.float64]:
+    """Return the share of pairs of answers that chose the same option, from counts (..., options).
+
+    sum n_k (n_k - 1) / (n (n - 1)), unbiased for the chance that two answers agree: Simpson (1949), Nature
+    163:688. NaN below two choices. Raises ValueError for a negative count or no option.
+    """
+    k = np.asarray(counts, dtype=float)
+    if not k.ndim or not k.shape[-1] or (k < 0).any():
+        raise ValueError("choices are counts of 0 or more of each of one or more options")
+    total = k.sum(axis=-1)
+    return _ratio((k * (k - 1)).sum(axis=-1), total * (total - 1))
 
 
 def _check_counts(yes: int, no: int) -> None:

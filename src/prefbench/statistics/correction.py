@@ -36,7 +36,11 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def adjust_p_values(p_values: ArrayLike, correction: Correction = "holm") -> NDArray[np.float64]:
-    """Return p values adjusted by `holm`, `bh` (Benjamini-Hochberg) or `none`; ValueError for another name."""
+    """Return p values adjusted by `holm`, `bh` (Benjamini-Hochberg) or `none`.
+
+    Holm (1979), Scandinavian Journal of Statistics 6:65; Benjamini and Hochberg (1995), JRSS B 57:289. Raises
+    ValueError for another name, and for a p outside [0, 1].
+    """
     if correction == "holm":
         return holm(p_values)
     if correction == "bh":

@@ -31,7 +31,8 @@ class EffectSizes(NamedTuple):
 def describe_effect(first: ArrayLike, second: ArrayLike) -> EffectSizes:
     """Return the effect sizes of second over first for per-prompt rates (n,), (n,) of the same prompts.
 
-    NaN is a missing side. Raises ValueError without a pair, or for rates outside [0, 1].
+    Cohen (1988) for h and d; the ratios are those of the two mean rates. NaN is a missing side. Raises
+    ValueError without a pair, or for rates outside [0, 1].
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or a.ndim != 1:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Target = Literal["population", "fixed_prompts"]
+"""Whom an interval speaks of: all prompts that might have been asked, or those that were."""
+FIELDS = ("name", "estimate", "low", "high", "p", "n", "n_missing", "method", "scale")
+"""The fields of an estimate in JSON, here and in every list of estimates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class Estimate:
     scale: str
     """`rate` (0 to 1), `rate_difference` (-1 to 1) or what the docstring of the function says."""
     level: float = 0.95
+    target: Target = "population"
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -37,5 +43,5 @@ class Estimate:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON: numbers, strings and None."""
-        return asdict(self)
+        """Return `FIELDS`, ready for JSON: numbers, strings and None. Level and target stand once in a result."""
+        return {field: getattr(self, field) for field in FIELDS}

@@ -35,7 +35,8 @@ def factorial_contrasts(levels: ArrayLike, factors: Sequence[str]) -> list[Contr
 
     With all 2^k combinations: k main effects (averaged over the other factors with equal weights), every
     interaction (two factors: the additive difference in differences; more: differences of these), averaged over
-    the factors that it leaves out. Always: simple effects, two cells that differ in one factor only.
+    the factors that it leaves out. Always: simple effects, two cells that differ in one factor only. Box, Hunter and
+    Hunter (2005), ch. 5.
     Raises ValueError for levels other than 0 and 1, and for two cells with the same levels.
     """
     table = np.asarray(levels)
@@ -57,7 +58,7 @@ def paired_contrast(
     """Return a contrast of rates (n, C) taken inside each prompt first: paired t, df = prompts - strata.
 
     NaN is a missing cell: the prompts that lack one that the contrast uses count as missing. With two cells
-    this is `paired_difference`. Raises ValueError as `mean_difference` does.
+    this is `paired_difference`: Student (1908), of contrasts. Raises ValueError as `mean_difference` does.
     """
     data = np.asarray(rates, dtype=float)
     if data.ndim != 2 or data.shape[1] != contrast.weights.size:
@@ -75,7 +76,8 @@ def paired_contrast(
 def paired_cells(rates: ArrayLike, *, strata: ArrayLike | None = None) -> CellFit:
     """Return the mean rates (C,) of complete prompts in rates (n, C) and their covariance within strata.
 
-    Its contrasts are those of `paired_contrast` on complete prompts. Raises ValueError without two complete
+    Its contrasts are those of `paired_contrast` on complete prompts (repeated measures without an assumption on
+    their covariance: Maxwell and Delaney 2004, ch. 13). Raises ValueError without two complete
     prompts in a stratum.
     """
     data = np.asarray(rates, dtype=float)

@@ -59,15 +59,18 @@ def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None
     """Return the rates of C cells as a human would read them, from judged rates (n, C) and labelled answers.
 
     Cell c: lambda mean(judged) + mean over labels of (human - lambda judge), with lambda in [0, 1] that
-    minimises the variance unless `tuning` gives it: PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453), here
-    with the judged set containing the labelled one and influences summed within prompts. Each cell has its own
-    lambda and its own correction, so that a judge that errs differently by condition biases nothing. The labels
-    must be a random sample of the answers, up to their weights. t with labelled prompts - 1.
-    Raises ValueError for a cell with fewer than 10 labelled prompts or no judged rate.
+    minimises the variance unless `tuning` gives it: PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv
+    2311.01453), here with the judged set containing the labelled one and influences summed within prompts. Each cell
+    has its own lambda and its own correction, so that a judge that errs differently by condition biases nothing.
+    The labels must be a random sample of the answers, up to their weights. t with labelled prompts - 1.
+    Raises ValueError for a cell with fewer than 10 labelled prompts or no judged rate, and for a tuning outside
+    [0, 1].
     """
     judged = np.asarray(rates, dtype=float)
     if judged.ndim != 2 or (judged < 0).any() or (judged > 1).any():
         raise ValueError("judged rates lie between 0 and 1, one row a prompt and one column a cell")
+    if tuning is not None and not 0 <= tuning <= 1:
+        raise ValueError(f"the weight of the judge lies between 0 and 1, not at {tuning}")
     estimates, influences, tunings, counts, prompts = [], [], [], [], []
     for cell in range(judged.shape[1]):
         chosen = labels.cell == cell
@@ -84,10 +87,10 @@ def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None
         whole = np.where(present, column - mean, 0.0) / present.sum()
         share = prompt / prompt.sum()
         truth, read = human / prompt.sum(), verdict / prompt.sum()
-        truth_part, read_part = truth - share * truth.sum(), read - share * read.sum() - whole
-        best = _tune(truth_part, read_part) if tuning is None else tuning
+        truth_part, read_part = truth - share * truth.sum(), read - share * read.sum()
+        best = _tune(truth_part, read_part, whole) if tuning is None else tuning
         estimates.append(best * mean + truth.sum() - best * read.sum())
-        influences.append(truth_part - best * read_part)
+        influences.append(truth_part - best * (read_part - whole))
         tunings.append(best)
         counts.append(int(chosen.sum()))
         prompts.append(labelled)
@@ -104,9 +107,16 @@ def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None
     return CorrectedFit(fit, np.array(tunings), np.array(counts), np.array(prompts))
 
 
-def _tune(truth: Floats, read: Floats) -> float:
-    spread = float(read @ read)
-    return float(np.clip(truth @ read / spread, 0.0, 1.0)) if spread > 0 else 0.0
+def _tune(truth: Floats, read: Floats, whole: Floats) -> float:
+    """Return the lambda that makes truth - lambda (read - whole) vary least.
+
+    It is truth.d / d.d with d = read - whole. Labels drawn at random from the judged answers have
+    E[read.whole] = |whole|^2, so that whole.d is noise about 0: without it a judge that agrees with every label
+    has exactly 1. The paper's 1/(1 + labelled/unlabelled) goes, because its unlabelled set holds no labelled answer.
+    """
+    gap = read - whole
+    spread = float(gap @ gap)
+    return float(np.clip(1 + (truth - read) @ gap / spread, 0.0, 1.0)) if spread > 1e-18 else 0.0
 
 
 def _by_prompt(

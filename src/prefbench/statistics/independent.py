@@ -38,8 +38,8 @@ def independent_difference(
 
     With strata the difference is taken inside each stratum that has two prompts of either set, and averaged
     with weights nk/(n+k), so that a set that sits in easy strata gains nothing by it; the prompts of other
-    strata count as missing, as do NaN. Satterthwaite's df. Raises ValueError if no stratum can be used, or if
-    the rates do not vary.
+    strata count as missing, as do NaN. Welch (1947), with Satterthwaite's df (1946). Raises ValueError if no
+    stratum can be used, or if the rates do not vary.
     """
     parts = _common_strata(_by_stratum(first, first_strata), _by_stratum(second, second_strata))
     if not parts:

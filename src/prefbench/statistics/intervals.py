@@ -64,7 +64,8 @@ def wilson_bounds(rate: ArrayLike, size: ArrayLike, critical: ArrayLike) -> Limi
 def wilson_interval(successes: ArrayLike, total: ArrayLike, *, level: float = 0.95) -> Limits:
     """Return Wilson limits of successes out of total *independent* trials.
 
-    The samples of one prompt are not independent trials: for rates of responses use `cell_rate`. Raises
+    Wilson (1927), doi:10.1080/01621459.1927.10502953; `prop.test(correct = FALSE)` in R. The samples of one prompt
+    are not independent trials: for rates of responses use `cell_rate`. Raises
     ValueError unless 0 <= successes <= total and total >= 1.
     """
     k, n = np.asarray(successes, dtype=float), np.asarray(total, dtype=float)
@@ -80,14 +81,16 @@ def effective_size(
 
     rate(1 - rate)/variance, at most `samples`, the number of responses. At a rate of exactly 0 or 1 the
     variance is zero whatever the clustering, and says nothing of it: the size is then `prompts`, as if the
-    responses of one prompt were copies of each other.
+    responses of one prompt were copies of each other. NaN where rate or variance is missing. Korn and Graubard
+    (1998).
     """
     p, v = np.asarray(rate, dtype=float), np.asarray(variance, dtype=float)
     most = np.asarray(samples, dtype=float)
     smallest = p * (1 - p) / most  # the variance at which the cap is reached
     size = p * (1 - p) / np.where(v > smallest, v, 1.0)
     capped = np.where(v > smallest, size, most)
-    return np.where((p == 0) | (p == 1), np.asarray(prompts, dtype=float), capped)
+    sized = np.where((p == 0) | (p == 1), np.asarray(prompts, dtype=float), capped)
+    return np.where(np.isnan(p) | np.isnan(v), np.nan, sized)
 
 
 def effective_wilson(

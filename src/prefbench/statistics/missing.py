@@ -20,7 +20,7 @@ class Bounds(NamedTuple):
 def worst_case_rate(
     lowest: ArrayLike, highest: ArrayLike | None = None, *, weights: ArrayLike | None = None
 ) -> Bounds:
-    """Return the bounds of a mean rate over all n expected units (Manski's bounds, no assumption made).
+    """Return the bounds of a mean rate over all n expected units (Manski 1989, no assumption made).
 
     `lowest` and `highest` (n,) are each unit's rate with its missing responses counted as N and as Y; NaN is a
     unit missing altogether: 0 to 1. With one array the units present are taken as complete. `weights` (n,) is
@@ -34,7 +34,8 @@ def worst_case_rate(
 def worst_case_difference(first: Bounds, second: Bounds) -> Bounds:
     """Return the bounds of second - first for rates over the same units that were bounded separately.
 
-    Sharp, since nothing ties a missing answer in one condition to the other's.
+    Sharp (Manski 2003, Partial Identification, ch. 1), since nothing ties a missing answer in one condition to the
+    other's.
     """
     return Bounds(second.low - first.high, second.high - first.low)
 

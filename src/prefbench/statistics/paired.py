@@ -29,6 +29,7 @@ def mean_difference(
 ) -> Estimate:
     """Return the mean of per-prompt differences (n,) with a t interval and p, df = prompts - strata.
 
+    Student (1908); paired within prompts as in Miller (2024), arXiv 2411.00640.
     NaN is a pair that lacks a side, counted as missing. `bound` is the largest difference there can be: 1 for
     rates. Where all differences are equal there is no spread to go by: the limits are those of
     `all_equal_limits` and p that of the sign-flip test. Raises ValueError without two pairs in a stratum.
@@ -57,7 +58,10 @@ def paired_difference(
     level: float = 0.95,
     name: str = "difference",
 ) -> Estimate:
-    """Return the mean of second - first over prompts (n,) that have both; see `mean_difference`."""
+    """Return the mean of second - first over prompts (n,) that have both: the paired t test (Student 1908).
+
+    See `mean_difference`. Raises ValueError for arrays of two lengths, and without two pairs in a stratum.
+    """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"pairs need two arrays of one length, not {a.shape} and {b.shape}")
@@ -163,12 +167,23 @@ def paired_equivalence(
 
 
 def cohens_h(first: float, second: float) -> float:
-    """Return 2 asin sqrt(second) - 2 asin sqrt(first), the difference on the scale of equal variance."""
+    """Return 2 asin sqrt(second) - 2 asin sqrt(first), the difference on the scale of equal variance.
+
+    Cohen (1988), Statistical Power Analysis, ch. 6. Raises ValueError for a rate outside [0, 1].
+    """
+    if not (0 <= first <= 1 and 0 <= second <= 1):
+        raise ValueError(f"Cohen's h needs rates between 0 and 1, not {first} and {second}")
     return 2 * math.asin(math.sqrt(second)) - 2 * math.asin(math.sqrt(first))
 
 
 def odds_ratio(first: float, second: float) -> float | None:
-    """Return the *marginal* odds ratio of second to first; None where a rate is 0 or 1."""
+    """Return the *marginal* odds ratio of second to first; None where a rate is 0 or 1.
+
+    Nearer to 1 than the odds ratio of a single prompt (Zeger, Liang and Albert 1988). Raises ValueError for a rate
+    outside [0, 1].
+    """
+    if not (0 <= first <= 1 and 0 <= second <= 1):
+        raise ValueError(f"an odds ratio needs rates between 0 and 1, not {first} and {second}")
     if not (0 < first < 1 and 0 < second < 1):
         return None
     return second / (1 - second) / (first / (1 - first))

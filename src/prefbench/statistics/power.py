@@ -49,7 +49,8 @@ def contrast_variance(
 
     `weights` (C,) are those of the contrast; temperatures are averaged. Prompts that lack a cell are left out.
     The sampling part is the unbiased k(m-k)/(m(m-1)); what is left of the observed variance is between prompts,
-    cut at zero. Raises ValueError without two complete prompts in a stratum that have two answers in each cell.
+    cut at zero: Miller (2024), arXiv 2411.00640. Raises ValueError without two complete prompts in a stratum
+    that have two answers in each cell.
     """
     k, m = np.asarray(yes, dtype=float), np.asarray(readable, dtype=float)
     w = np.asarray(weights, dtype=float)
@@ -85,6 +86,7 @@ def detection_power(
 ) -> float:
     """Return the chance that a two-sided t test finds a true effect, df = prompts - strata (noncentral t).
 
+    Cohen (1988), ch. 2; `power.t.test(type = "paired")` in R.
     Raises ValueError for no prompts beyond the strata, or no samples.
     """
     from scipy.special import nctdtr
@@ -106,7 +108,10 @@ def detection_power(
 def smallest_effect(
     variance: ContrastVariance, *, prompts: int, samples: int, power: float = 0.8, level: float = 0.95
 ) -> float:
-    """Return the effect that is found with this power; on the scale of the contrast, so it may exceed 1."""
+    """Return the effect that is found with this power; on the scale of the contrast, so it may exceed 1.
+
+    `detection_power` solved for the effect. Raises ValueError for a power that no effect or every effect has.
+    """
     from scipy.optimize import brentq
 
     if not 1 - check_level(level) < power < 1:
@@ -136,7 +141,10 @@ def fewest_prompts(
     level: float = 0.95,
     most: int = 1_000_000,
 ) -> int | None:
-    """Return the smallest number of prompts that reaches the power; None if `most` are not enough."""
+    """Return the smallest number of prompts that reaches the power; None if `most` are not enough.
+
+    `detection_power` solved for the prompts.
+    """
 
     def reached(prompts: int) -> bool:
         return detection_power(effect, variance, prompts=prompts, samples=samples, level=level) >= power
@@ -164,8 +172,8 @@ def cheapest_designs(
 ) -> list[StudySize]:
     """Return the designs of up to `most` prompts that find an effect with this power, cheapest first.
 
-    `prompt_cost` says what one prompt costs with so many answers a cell. Raises ValueError for an effect of zero
-    or a cost that is not positive.
+    `prompt_cost` says what one prompt costs with so many answers a cell. `fewest_prompts` at each number of
+    answers. Raises ValueError for an effect of zero or a cost that is not positive.
     """
     if not abs(effect) > 0:
         raise ValueError("a design needs an effect other than zero")

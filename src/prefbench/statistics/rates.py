@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,7 +36,8 @@ def stratified_moments(values: ArrayLike, *, strata: ArrayLike | None = None) ->
     """Return the mean of per-prompt values (n,) and its variance within strata (n,), df = prompts - strata.
 
     The variance is the residual mean square about the stratum means over n, as in a one-way layout; NaN is a
-    missing prompt. Raises ValueError if none is left. With df = 0 the variance is NaN.
+    missing prompt. Cochran (1977), Sampling Techniques, ch. 5, with one variance for all strata. Raises ValueError if
+    none is left. With df = 0 the variance is NaN.
     """
     data = np.asarray(values, dtype=float)
     labels = np.zeros(data.shape, dtype=int) if strata is None else np.asarray(strata)
@@ -58,8 +60,9 @@ def mean_rate(
 ) -> Estimate:
     """Return the mean of per-prompt rates (n,) with a t interval, df = prompts - strata, cut to [0, 1].
 
-    NaN is a missing prompt. Where all rates are equal the limits are those of `all_equal_limits`. For small or
-    extreme rates `cell_rate` covers better. Raises ValueError without two prompts in a stratum.
+    Miller (2024), arXiv 2411.00640: the prompt is the unit. NaN is a missing prompt. Where all rates are equal the
+    limits are those of `all_equal_limits`. For small or extreme rates `cell_rate` covers better. Raises
+    ValueError without two prompts in a stratum.
     """
     _check_rates(prompt_rates)
     moments = stratified_moments(prompt_rates, strata=strata)
@@ -78,8 +81,9 @@ def cell_rate(
 ) -> Estimate:
     """Return the mean of per-prompt rates (n,) with a Wilson interval on the effective sample size.
 
-    `samples` is the number of readable responses behind all rates together. NaN is a missing prompt. See
-    `effective_wilson`. Raises ValueError without two prompts in a stratum.
+    `samples` is the number of readable responses behind all rates together. NaN is a missing prompt. Korn and
+    Graubard (1998) and Franco et al. (2019): see `effective_wilson`. Raises ValueError without two prompts in
+    a stratum.
     """
     _check_rates(prompt_rates)
     moments = stratified_moments(prompt_rates, strata=strata)
@@ -118,8 +122,9 @@ def fixed_prompts_rate(
     """Return the mean rate of *these* prompts: only the sampling of responses is uncertain.
 
     `yes` and `readable` are counts per prompt (n,), or per prompt and temperature (n, t), NaN where missing.
-    Wilson limits on the size that leaves the sampling variance, sum of p(1-p)/(m-1); if that is zero, on the
-    number of responses. Raises ValueError if no cell was read or a cell has one response only.
+    Wilson limits on the size that leaves the sampling variance, sum of p(1-p)/(m-1) (Cochran 1977, ch. 5, with
+    prompts as strata); if that is zero, on the number of responses. Raises ValueError if no cell was read or
+    a cell has one response only.
     """
     k, m = (
         np.atleast_2d(np.asarray(yes, dtype=float).T).T,
@@ -138,13 +143,18 @@ def fixed_prompts_rate(
     variance = float((noise.sum(axis=1)[kept] / cells[kept] ** 2).sum() / kept.sum() ** 2)
     moments = Moments(mean, variance, 0, int(kept.sum()), int((~kept).sum()))
     low, high = sampling_limits(mean, variance, samples=float(m[present].sum()), level=level)
-    return _rate(name, moments, float(low), float(high), method="wilson_sampling", level=level)
+    found = _rate(name, moments, float(low), float(high), method="wilson_sampling", level=level)
+    return replace(found, target="fixed_prompts")
 
 
 def sampling_limits(
     rate: ArrayLike, variance: ArrayLike, *, samples: ArrayLike, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Wilson limits for fixed prompts: the size is rate(1-rate)/variance, or `samples` at variance 0."""
+    """Return Wilson limits for fixed prompts: the size is rate(1-rate)/variance, or `samples` at variance 0.
+
+    Wilson (1927) on an effective size (Korn and Graubard 1998); NaN where the rate is missing. Raises ValueError
+    for a level outside (0, 1).
+    """
     p, v = np.asarray(rate, dtype=float), np.asarray(variance, dtype=float)
     seen = (v > NO_SPREAD**2) | np.isnan(v)
     size = np.where(seen, p * (1 - p) / np.where(seen, v, 1.0), np.asarray(samples, dtype=float))
@@ -152,7 +162,10 @@ def sampling_limits(
 
 
 def wilson_rate(successes: int, total: int, *, level: float = 0.95, name: str = "rate") -> Estimate:
-    """Return successes/total with Wilson's interval, for *independent* trials only; `n` counts trials."""
+    """Return successes/total with Wilson's interval, for *independent* trials only; `n` counts trials.
+
+    Wilson (1927), doi:10.1080/01621459.1927.10502953. Raises ValueError unless 0 <= successes <= total, total >= 1.
+    """
     low, high = wilson_interval(successes, total, level=level)
     return Estimate(
         name=name,

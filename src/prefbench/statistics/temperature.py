@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,7 +38,8 @@ def temperature_trend(
     """Return the trend of rates (n, T) at temperatures (T,), over prompts that have all of them.
 
     Each prompt gives one least-squares slope (paired t); the joint tests are clustered Wald tests with F
-    (Hotelling). Raises ValueError for fewer than two temperatures or no two complete prompts in a stratum.
+    (Hotelling; Anderson 2003, ch. 5). Raises ValueError for fewer than two temperatures or no two complete
+    prompts in a stratum.
     """
     data, at = np.asarray(rates, dtype=float), np.asarray(temperatures, dtype=float)
     if data.ndim != 2 or data.shape[1:] != at.shape or np.unique(at).size < max(at.size, 2):
@@ -47,7 +49,7 @@ def temperature_trend(
     found = mean_difference(
         data @ weights, strata=strata, bound=float(np.abs(weights).sum() / 2), level=level, name=name
     )
-    slope = Estimate(**{**found.to_dict(), "scale": "rate_per_temperature"})
+    slope = replace(found, scale="rate_per_temperature")
     fit = paired_cells(data, strata=strata)
     steps = np.diff(np.eye(at.size), axis=0)
     bends = _orthogonal_to_lines(at)

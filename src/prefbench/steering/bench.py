@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prefbench.steering.hooks import steered
 from prefbench.steering.measuring import (
     Answer,
-    Shift,
+    Name,
+    Probe,
+    Reading,
     Text,
     answer_log_likelihood,
-    mean_divergence,
-    measure_shifts,
+    measure,
 )
 from prefbench.steering.plan import Plan
 from prefbench.steering.sites import find_blocks
@@ -31,20 +32,21 @@ class Bench(Protocol):
         """The number of the model's blocks."""
         ...
 
-    def answer(self, plan: Plan | None) -> list[Answer]:
-        """Answer each prompt under a plan, with the same random numbers every time."""
+    @property
+    def unsteered(self) -> Sequence[Answer]:
+        """The answers to the prompts without steering, several to each."""
+        ...
+
+    def answer(self, plan: Plan) -> list[Answer]:
+        """Answer each prompt under a plan, with the same random numbers as without."""
         ...
 
     def sites(self, plan: Plan) -> dict[str, str]:
         """Return where the vector of each steered block is added: `mlp` or `block`."""
         ...
 
-    def shifts(self, plan: Plan, texts: Sequence[Text], *, watch: Sequence[int]) -> dict[int, Shift]:
-        """Return how far the outputs of the watched blocks move on given tokens; blocks that do not exist are left out."""
-        ...
-
-    def divergence(self, plan: Plan, texts: Sequence[Text]) -> float:
-        """Return the mean KL divergence (nats) of the steered next-token distributions from the unsteered ones."""
+    def measure(self, texts: Sequence[Text], probes: Mapping[Name, Probe]) -> dict[Name, Reading]:
+        """Run given tokens with each probe's plan and without any; return what moved, by the probes' names."""
         ...
 
     def log_likelihood(self, texts: Sequence[Text]) -> tuple[float, int]:
@@ -59,14 +61,16 @@ class ModelBench:
         self,
         model: Any,
         prompts: Sequence[Sequence[int]],
-        answer: Callable[[Plan | None], list[Answer]],
+        answer: Callable[[Plan], list[Answer]],
+        unsteered: Sequence[Answer],
     ) -> None:
         self._model = model
         self._answer = answer
         self.prompts = prompts
+        self.unsteered = unsteered
         self.blocks = len(find_blocks(model))
 
-    def answer(self, plan: Plan | None) -> list[Answer]:
+    def answer(self, plan: Plan) -> list[Answer]:
         """Answer each prompt under a plan, with the same random numbers every time."""
         return self._answer(plan)
 
@@ -75,13 +79,9 @@ class ModelBench:
         with steered(self._model, plan) as steering:
             return {str(layer): name for layer, name in sorted(steering.sites.items())}
 
-    def shifts(self, plan: Plan, texts: Sequence[Text], *, watch: Sequence[int]) -> dict[int, Shift]:
-        """Return how far the outputs of the watched blocks move on given tokens."""
-        return measure_shifts(self._model, plan, texts, watch=watch)
-
-    def divergence(self, plan: Plan, texts: Sequence[Text]) -> float:
-        """Return the mean KL divergence (nats) of the steered next-token distributions from the unsteered ones."""
-        return mean_divergence(self._model, plan, texts)
+    def measure(self, texts: Sequence[Text], probes: Mapping[Name, Probe]) -> dict[Name, Reading]:
+        """Run given tokens with each probe's plan and without any; return what moved, by the probes' names."""
+        return measure(self._model, texts, probes)
 
     def log_likelihood(self, texts: Sequence[Text]) -> tuple[float, int]:
         """Return (sum of the log-probabilities of the answers' tokens without steering, their number)."""

@@ -36,7 +36,7 @@ def trace_curve(bench: Bench, plan: Plan, *, factors: Sequence[float] = FACTORS)
     """Answer the bench's prompts at each factor, with the same random numbers, and describe the answers."""
     points = []
     for factor in factors:
-        answers = bench.answer(plan.scaled(factor) if factor else None)
+        answers = bench.answer(plan.scaled(factor)) if factor else bench.unsteered
         total, tokens = bench.log_likelihood(answer_texts(bench.prompts, answers))
         repeated = [share for answer in answers if (share := repetition(answer.ids)) is not None]
         points.append(

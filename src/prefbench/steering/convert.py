@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,11 @@ from prefbench.steering.vectors import TraitVector, check_vector, hash_file, loa
 
 Layout = Literal["auto", "repeng", "llama.cpp", "persona_vectors", "steering-vectors"]
 LAYOUTS: tuple[Layout, ...] = ("auto", "repeng", "llama.cpp", "persona_vectors", "steering-vectors")
+_TORN_PICKLE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
+    struct.error,
+)  # fmt: skip
+"""What reading a file that is cut off or overwritten raises, depending on where."""
 
 
 def convert_vector(
@@ -96,7 +103,10 @@ def from_steering_vectors(activations: Mapping[int, Any], *, trait: str) -> Trai
 def _read_torch(path: Path, layout: Layout) -> tuple[TraitVector, list[str]]:
     content = _load_tensors(path)
     if hasattr(content, "ndim") and layout in ("auto", "persona_vectors"):
-        vector = from_persona_vectors(content.float().numpy(), trait=path.stem)
+        table = content.float().numpy()
+        if table.ndim != 2 or len(table) < 2:
+            raise DataError(f"{path}: shape {list(table.shape)}; persona_vectors have [blocks + 1, width]")
+        vector = from_persona_vectors(table, trait=path.stem)
         remark = "read as persona_vectors: row k + 1 of the table is block k, row 0 (embeddings) is left out"
     elif isinstance(content, dict) and layout in ("auto", "steering-vectors"):
         try:
@@ -115,17 +125,19 @@ def _read_torch(path: Path, layout: Layout) -> tuple[TraitVector, list[str]]:
 
 
 def _load_tensors(path: Path) -> Any:
-    import pickle
+    import warnings
 
     try:
         import torch
     except ModuleNotFoundError:
         raise MissingExtraError("reading .pt files", "hf") from None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused a moment later
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except _TORN_PICKLE as error:
         raise DataError(
             f"{path}: is not a file of tensors alone, and a pickle may run any code, so it is not opened; in the tool "
             "that made it, save the tensor, or torch.save(vector.layer_activations, 'vector.pt')"

@@ -23,6 +23,9 @@ from prefbench.steering.vectors import (
 KINDS = ("prompt", "last prompt token", "answer")
 """The rows of a table. The last prompt token is of both sorts: its output decides the first answer token."""
 
+LARGEST_NORM = 1e15
+"""Of what is added at a block: its square, and that of what comes of it, must be a number in single precision."""
+
 _ROWS: Mapping[Positions, tuple[int, ...]] = {
     "all": (0, 1, 2),
     "prompt": (0, 1),
@@ -120,6 +123,12 @@ def make_plan(
             table = tables.setdefault(layer, np.zeros((len(KINDS), width)))
             table[list(_ROWS[choice.positions])] += addition.coefficient * vector.vectors[layer].astype(
                 np.float64
+            )
+    for layer, table in tables.items():
+        if (norm := float(np.linalg.norm(table, axis=1).max())) > LARGEST_NORM:
+            raise ConfigError(
+                f"at block {layer} {norm:.3g} would be added, which single precision cannot compute with: give a "
+                "smaller coefficient or dose"
             )
     return Plan(
         {layer: table.astype(np.float32) for layer, table in tables.items()},

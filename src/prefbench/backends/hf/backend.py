@@ -17,6 +17,7 @@ from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.errors import BackendError, ConfigError, PrefbenchWarning
 from prefbench.records import PromptItem, PromptStyle
 from prefbench.steering import Plan, make_plan, steered
+from prefbench.steering.measuring import Answer
 from prefbench.steering.sites import find_blocks, model_width
 
 SEEDING = (
@@ -62,6 +63,7 @@ class HfBackend:
         self._context = int(getattr(self._model.config, "max_position_embeddings", 0)) or None
         self._halved = False
         self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._unsteered: dict[Any, list[Answer]] = {}
 
     @property
     def block(self) -> int:
@@ -142,7 +144,15 @@ class HfBackend:
         """
         plan = self.plan(treatment, strict=strict)
         with use_threads(self._threads), self._adapters.active(treatment.adapter):
-            return prove_treatment(self._model, self._decoder, self._prepare, plan, treatment, items)
+            return prove_treatment(
+                self._model,
+                self._decoder,
+                self._prepare,
+                plan,
+                treatment,
+                items,
+                unsteered=self._unsteered,
+            )
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions of each block when it is decoded, in the order of the requests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,22 +31,30 @@ def prove_treatment(
     plan: Plan,
     treatment: Treatment,
     items: Sequence[PromptItem],
+    *,
+    unsteered: dict[Any, list[Answer]],
 ) -> dict[str, Any]:
-    """Return the figures of all checks, the dose curve and the warnings. Raises BackendError if a check fails."""
+    """Return the figures of all checks, the dose curve and the warnings.
+
+    `unsteered` keeps the answers without steering for other treatments of the same adapter and prompts. Raises
+    BackendError if a check fails.
+    """
     prepared = [prepare(_request(item, index, treatment)) for index, item in enumerate(spread(items))]
     prompts = [prompt for prompt in prepared if isinstance(prompt, Prompt)]
     if not prompts:
         raise BackendError(f"no prompt fits the model, so steering cannot be checked: {prepared[0]}")
 
-    def answer(chosen: Plan | None) -> list[Answer]:
-        if chosen is None:
-            return _to_answers(decoder.draw(prompts))
+    def answer(chosen: Plan) -> list[Answer]:
         with steered(model, chosen) as steering:
             drawn = decoder.draw(prompts, steering)
             steering.require_active()
         return _to_answers(drawn)
 
-    bench = ModelBench(model, [prompt.ids for prompt in prompts], answer)
+    started = time.monotonic()
+    known = (treatment.adapter, *(tuple(prompt.ids) for prompt in prompts))
+    if known not in unsteered:
+        unsteered[known] = _to_answers(decoder.draw(prompts))
+    bench = ModelBench(model, [prompt.ids for prompt in prompts], answer, unsteered[known])
     figures = prove_steering(bench, plan, seed=SEED)
     points = trace_curve(bench, plan)
     guard = guard_coherence(points)
@@ -56,6 +65,7 @@ def prove_treatment(
         "temperature": TEMPERATURE,
         **figures,
         "curve": curve_as_json(points),
+        "seconds": round(time.monotonic() - started, 3),
         "warnings": [*plan.warnings, *([f"{treatment.condition}: {guard}"] if guard else [])],
     }
 

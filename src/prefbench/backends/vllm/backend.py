@@ -19,6 +19,7 @@ from prefbench.backends.vllm.engine import Engine, Job, start_engine
 from prefbench.backends.vllm.interrupts import deferred_interrupt
 from prefbench.backends.vllm.loading import load_parts
 from prefbench.backends.vllm.logs import engine_log
+from prefbench.backends.vllm.mixing import check_adapters
 from prefbench.backends.vllm.requests import PromptEncoder, make_parameters, read_completion
 from prefbench.backends.vllm.steering import Steering
 from prefbench.errors import ConfigError, PrefbenchWarning
@@ -156,6 +157,22 @@ class VllmBackend:
         return self._steering.prove(
             engine, treatment, prompts, adapter=self._adapters.request(treatment.adapter), others=adapters
         )
+
+    def check_mixing(
+        self, treatments: Sequence[Treatment], items: Sequence[PromptItem]
+    ) -> list[dict[str, Any]]:
+        """Prove on a few prompts that conditions with adapters and without, in one batch, are what each is alone.
+
+        Raises BackendError if they are not. Vectors are left out: `check_steering` mixes them with everything else.
+        """
+        adapters = [self._adapters.request(each.adapter) for each in treatments if each.adapter]
+        if not adapters:
+            return []
+        engine, treatment = self._ready(), treatments[0]
+        prompts = [
+            self._encoder.encode(item.prompt, treatment, self._style(treatment)) for item in spread(items)
+        ]
+        return check_adapters(engine, prompts, adapters)
 
     def steered_tokens(self) -> dict[str, Any]:
         """Return how many tokens of each slot were steered by the last `generate`, beside how many had to be."""

@@ -85,6 +85,10 @@ class SteeringControl:
             raise BackendError(f"the ranks steered different tokens: {ranks}; the answers cannot be trusted")
         return {slot: list(row) for slot, row in enumerate(ranks[0], start=1)}
 
+    def preempted(self) -> bool:
+        """Whether a request may have been computed again since the last reset, so that its tokens count twice."""
+        return any(found is None or found > 0 for found in self._engine.call("prefbench_preempted"))
+
 
 def _compare_stored(stored: dict[str, list[float]], plan: Plan) -> None:
     for layer, norms in stored.items():

@@ -40,7 +40,9 @@ def _make_hook(table: Any, state: SteeringState) -> Callable[..., Any]:
     def add(_module: Any, _inputs: Any, output: Any) -> Any:
         # a block of vLLM may return (what its MLP adds, residual): their sum is the stream, so either will do
         hidden = output[0] if isinstance(output, tuple) else output
-        added = hidden + table[state.rows[: hidden.shape[0]]]
+        # [tokens, width], or with models of transformers [1, tokens, width]
+        tokens = hidden.numel() // hidden.shape[-1]
+        added = hidden + table[state.rows[:tokens]].view_as(hidden)
         return (added, *output[1:]) if isinstance(output, tuple) else added
 
     return add

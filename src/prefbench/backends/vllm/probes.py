@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 from prefbench.backends.vllm.engine import Engine, Job
 from prefbench.backends.vllm.state import PROBE, PROMPT_LENGTH, SLOT
 from prefbench.errors import BackendError
+
+LIKELIEST = 5
+"""Tokens whose log-probabilities are read at each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,6 @@ class Probe:
     max_tokens: int = 1
     temperature: float = 0.0
     seed: int | None = None
-    score: bool = False
-    """Whether the log-probabilities of its own tokens are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Reply:
     ids: tuple[int, ...]
     logs: np.ndarray
     """Log-probabilities of the generated tokens [tokens]."""
-    own: np.ndarray
-    """Log-probabilities of the probe's tokens from the second on [tokens - 1]; empty if they were not wanted."""
+    likely: tuple[Mapping[int, float], ...]
+    """Log-probabilities of the likeliest tokens at each step, the generated one among them."""
     ended: bool
     """Whether it ended by itself."""
 
@@ -56,7 +57,7 @@ def ask(engine: Engine, probes: Sequence[Probe], *, salt: str) -> list[Reply]:
         for name, output in engine.poll():
             if name in waiting:
                 index = waiting.pop(name)
-                replies[index] = _read_reply(output, probes[index])
+                replies[index] = _read_reply(output)
     return [replies[index] for index in range(len(probes))]
 
 
@@ -68,10 +69,9 @@ def _make_job(probe: Probe, salt: str) -> Job:
         temperature=probe.temperature,
         max_tokens=probe.max_tokens,
         seed=probe.seed,
-        logprobs=0,
-        prompt_logprobs=0 if probe.score else None,
+        logprobs=LIKELIEST,
         # what is read must be computed
-        skip_reading_prefix_cache=True if probe.score or probe.number is not None else None,
+        skip_reading_prefix_cache=True if probe.number is not None else None,
         detokenize=False,
         extra_args={name: value for name, value in extra.items() if value is not None},
         output_kind=RequestOutputKind.FINAL_ONLY,
@@ -79,14 +79,10 @@ def _make_job(probe: Probe, salt: str) -> Job:
     return Job(probe.ids, parameters, probe.adapter, salt)
 
 
-def _read_reply(output: Any, probe: Probe) -> Reply:
+def _read_reply(output: Any) -> Reply:
     answer = output.outputs[0]
     if answer.finish_reason not in ("stop", "length"):
         raise BackendError(f"vLLM ended a check's request with {answer.finish_reason!r}; nothing was sampled")
-    generated = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
-    own = (
-        [step[token].logprob for step, token in zip(output.prompt_logprobs[1:], probe.ids[1:], strict=True)]
-        if probe.score
-        else []
-    )
-    return Reply(tuple(answer.token_ids), np.array(generated), np.array(own), answer.finish_reason == "stop")
+    likely = tuple({token: each.logprob for token, each in step.items()} for step in answer.logprobs)
+    generated = [step[token] for step, token in zip(likely, answer.token_ids, strict=True)]
+    return Reply(tuple(answer.token_ids), np.array(generated), likely, answer.finish_reason == "stop")

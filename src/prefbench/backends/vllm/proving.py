@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from prefbench.backends.vllm.bench import ANSWERS, SEED, TEMPERATURE, TOKENS, VllmBench
+from prefbench.backends.vllm.bench import ANSWERS, SEED, TEMPERATURE, TOKENS, Cell, VllmBench
 from prefbench.backends.vllm.control import SteeringControl
 from prefbench.backends.vllm.engine import Engine
-from prefbench.backends.vllm.probes import Probe, Reply
+from prefbench.backends.vllm.mixing import FLOOR, GREEDY, NOISE, Measured, check_mixed, mean_gap
 from prefbench.errors import BackendError
 from prefbench.steering.checks import prove_steering
 from prefbench.steering.coherence import curve_as_json, guard_coherence, trace_curve
 from prefbench.steering.measuring import Text, answer_texts
 from prefbench.steering.plan import Plan
 
-GREEDY = 8
-"""Tokens that the checks of batches and of decoding generate."""
-FLOOR = 1e-3
-"""Mean differences of log-probabilities below this (nats) are rounding, whatever the number format."""
-NOISE = 4.0
-"""How many times the engine's own noise, measured without steering, a difference may be."""
 AMPLIFIED = (1.0, 4.0, 16.0, 64.0)
 TELLING = 20.0
 """How many times the noise an effect must be for compiled and uncompiled runs to be compared by it."""
@@ -52,8 +45,12 @@ def prove_slot(
         raise BackendError("no prompt fits the model's context, so steering cannot be checked")
     bench = VllmBench(engine, control, slot, prompts=prompts, adapter=adapter)
     bench.load(plan)
-    texts = answer_texts(prompts, bench.answer(None))
-    mixed = check_mixed(bench, texts, [None, adapter, *other_adapters])
+    texts = answer_texts(prompts, bench.unsteered)
+    mixed = check_mixed(
+        [(with_slot, each) for each in (None, adapter, *other_adapters) for with_slot in (0, slot)],
+        together=partial(_measure, bench, texts),
+        in_halves=partial(_measure_in_halves, bench, texts),
+    )
     decode = check_decode(bench)
     compiled = check_compiled(bench, plan, texts, control)
     figures = prove_steering(bench, plan, seed=SEED)
@@ -80,48 +77,6 @@ def prove_slot(
     }
 
 
-def check_mixed(bench: VllmBench, texts: Sequence[Text], adapters: Sequence[Any]) -> list[dict[str, Any]]:
-    """Steered and unsteered requests with and without adapters, interleaved in one batch, must be what each is alone.
-
-    For every cell: the mean difference (nats) of the log-probabilities of given tokens and of greedy answers between
-    the mixed batch and the cell alone, beside the same between two batches of the cell alone, which is noise.
-    """
-    unique = {getattr(each, "lora_int_id", 0): each for each in adapters}
-    cells = [(slot, adapter) for adapter in unique.values() for slot in (0, bench.slot)]
-    solo = [bench.ask(_scored(bench, texts, *cell)) for cell in cells]
-    halves = [_ask_in_halves(bench, _scored(bench, texts, *cell)) for cell in cells]
-    together = bench.ask(
-        [
-            probe
-            for row in zip(*(_scored(bench, texts, *cell) for cell in cells), strict=True)
-            for probe in row
-        ]
-    )
-    mixed = [together[index :: len(cells)] for index in range(len(cells))]
-    noise = max(_difference(first, second) for first, second in zip(solo, halves, strict=True))
-    figures = []
-    for index, (slot, adapter) in enumerate(cells):
-        gap = _difference(mixed[index], solo[index])
-        others = [_difference(solo[index], solo[other]) for other in range(len(cells)) if other != index]
-        figures.append(
-            {
-                "steered": bool(slot),
-                "adapter": getattr(adapter, "lora_name", None),
-                "gap": gap,
-                "noise": noise,
-                "nearest_other_cell": min(others),
-            }
-        )
-        if gap > max(FLOOR, NOISE * noise):
-            what = f"{'steered' if slot else 'unsteered'}, {'adapter' if adapter else 'no adapter'}"
-            raise BackendError(
-                f"steering check failed: in a batch that mixes conditions, requests ({what}) are not what they are "
-                f"alone: log-probabilities differ by {gap:.3g} on average, {noise:.3g} is noise; give each condition an "
-                "engine of its own (one study a condition), or use --backend hf; nothing was sampled"
-            )
-    return figures
-
-
 def check_decode(bench: VllmBench) -> dict[str, float]:
     """What the engine generates step by step must be what it predicts when given the same tokens at once.
 
@@ -136,7 +91,7 @@ def check_decode(bench: VllmBench) -> dict[str, float]:
             (first, second[text.prompt_length - 1 :])
             for first, second, text in zip(generated, forced, texts, strict=True)
         ]
-        gaps[slot] = _mean_gap(pairs)
+        gaps[slot] = mean_gap(pairs)
     noise, gap = gaps[0], gaps[bench.slot]
     if gap > max(FLOOR, NOISE * noise):
         raise BackendError(
@@ -157,14 +112,19 @@ def check_compiled(
     mode = control.description["compilation"]
     if mode == "NONE" or not any(table.any() for table in plan.tables.values()):
         return {"mode": mode, "told": None}
+    if not all(bench.engine.call("prefbench_can_uncompile")):
+        raise BackendError(
+            "steering check failed: vLLM compiles this model in a way that cannot be switched off for a comparison; "
+            "use --engine enforce_eager=true; nothing was sampled"
+        )
     plain = bench.score(texts, slot=0)
-    own_plain = _score_uncompiled(bench, texts, slot=0)
-    noise = _mean_gap(list(zip(plain, own_plain, strict=True)))
+    own_plain = bench.score(texts, slot=0, compiled=False)
+    noise = mean_gap(list(zip(plain, own_plain, strict=True)))
     for factor in AMPLIFIED:
         bench.load(plan.scaled(factor))
-        own = _score_uncompiled(bench, texts, slot=bench.slot)
-        effect = _mean_gap(list(zip(own, own_plain, strict=True)))
-        gap = _mean_gap(list(zip(bench.score(texts, slot=bench.slot), own, strict=True)))
+        own = bench.score(texts, slot=bench.slot, compiled=False)
+        effect = mean_gap(list(zip(own, own_plain, strict=True)))
+        gap = mean_gap(list(zip(bench.score(texts, slot=bench.slot), own, strict=True)))
         if gap > max(FLOOR, NOISE * noise, RELATIVE * effect):
             raise BackendError(
                 f"steering check failed: the compiled model steers otherwise than its own code: log-probabilities "
@@ -177,48 +137,18 @@ def check_compiled(
     return {"mode": mode, "told": told, "factor": factor, "effect": effect, "gap": gap, "noise": noise}
 
 
-def _score_uncompiled(bench: VllmBench, texts: Sequence[Text], *, slot: int) -> list[np.ndarray]:
-    try:
-        if not all(bench.engine.call("prefbench_compiled", False)):
-            raise BackendError(
-                "steering check failed: vLLM compiles this model in a way that cannot be switched off for a "
-                "comparison; use --engine enforce_eager=true; nothing was sampled"
-            )
-        return bench.score(texts, slot=slot)
-    finally:
-        bench.engine.call("prefbench_compiled", True)
+def _measure(bench: VllmBench, texts: Sequence[Text], cells: Sequence[Cell]) -> list[Measured]:
+    """Run the requests of some cells in batches that they share."""
+    scores, answers = bench.score_cells(texts, cells), bench.generate_cells(cells, GREEDY)
+    return [Measured(*each) for each in zip(scores, answers, strict=True)]
 
 
-def _scored(bench: VllmBench, texts: Sequence[Text], slot: int, adapter: Any) -> list[Probe]:
-    """Return probes whose own tokens are scored, and which go on for a few tokens where there is room."""
-    probes = []
-    for text in texts:
-        ids = bench.cut(text)
-        tokens = min(GREEDY, bench.context - len(ids))
-        probes.append(Probe(ids, slot, adapter, text.prompt_length, max_tokens=tokens, score=True))
-    return probes
-
-
-def _ask_in_halves(bench: VllmBench, probes: Sequence[Probe]) -> list[Reply]:
-    middle = -(-len(probes) // 2)
-    return [reply for part in (probes[:middle], probes[middle:]) if part for reply in bench.ask(part)]
-
-
-def _difference(first: Sequence[Reply], second: Sequence[Reply]) -> float:
-    """Return the mean difference of log-probabilities, of greedy answers as far as their tokens are the same."""
-    pairs = []
-    for one, other in zip(first, second, strict=True):
-        same = [left == right for left, right in zip(one.ids, other.ids, strict=False)]
-        length = same.index(False) if False in same else len(same)
-        pairs += [(one.own, other.own), (one.logs[:length], other.logs[:length])]
-    return _mean_gap(pairs)
-
-
-def _mean_gap(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return the mean absolute difference over all entries; 0 if there are none."""
-    gaps = [np.abs(first - second) for first, second in pairs]
-    joined = np.concatenate(gaps) if gaps else np.zeros(0)
-    return float(joined.mean()) if joined.size else 0.0
+def _measure_in_halves(bench: VllmBench, texts: Sequence[Text], cell: Cell) -> Measured:
+    """Run the requests of one cell in batches of other sizes."""
+    middle = -(-len(texts) // 2)
+    parts = [part for part in (texts[:middle], texts[middle:]) if part]
+    scores = [score for part in parts for score in bench.score_cells(part, [cell])[0]]
+    return Measured(scores, bench.generate_cells([cell, cell], GREEDY)[1])
 
 
 def _warn_untold(compiled: dict[str, Any], condition: str) -> list[str]:

@@ -58,15 +58,16 @@ class Recorder:
         self._handles: list[Any] = []
         self._switched: list[Any] = []
 
-    def start(self, name: str, layers: Sequence[int]) -> None:
-        """Read along from now on, uncompiled, so that every block's output can be seen."""
+    def start(self, name: str, layers: Sequence[int], compiled: bool) -> None:
+        """Read along from now on. Blocks can be seen only uncompiled, the last hidden states either way."""
         self.stop()
         self._now = self._recordings[name] = Recording()
         blocks = find_blocks(self._model)
         for layer in layers:
             module = self._model if layer == FINAL else blocks[layer]
             self._handles.append(module.register_forward_hook(self._make_hook(layer, self._now)))
-        self.set_compiled(False)
+        if not compiled:
+            self.set_compiled(False)
         self._state.witness = self
 
     def stop(self) -> None:
@@ -121,6 +122,27 @@ class Recorder:
             count += len(first)
         return total, count
 
+    def measure_scores(self, name: str, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Return the log-probabilities of each probe's tokens from the second on [tokens - 1], float64.
+
+        `texts` are the tokens of the probes, in the order of their numbers. On ranks that get no logits, nothing.
+        Not by vLLM's prompt log-probabilities, which fail where adapters are on and there is no GPU.
+        """
+        import torch
+
+        places, hidden = self._recordings[name].sorted(FINAL)
+        scores = []
+        for number, ids in enumerate(texts):
+            own = hidden[torch.from_numpy(places[:, 0] == number)]
+            if len(own) != len(ids):
+                raise BackendError(f"the checks read {len(own)} tokens of a text that has {len(ids)}")
+            logs = self._log_probabilities(own[:-1])
+            if logs is None:
+                return []
+            following = torch.tensor(list(ids[1:]), device=logs.device)
+            scores.append(logs.gather(-1, following[:, None])[:, 0].double().cpu().numpy())
+        return scores
+
     def _pair(self, before: str, after: str, layer: int) -> tuple[Integers, torch.Tensor, torch.Tensor]:
         places, plain = self._recordings[before].sorted(layer)
         others, moved = self._recordings[after].sorted(layer)
@@ -145,10 +167,12 @@ class Recorder:
         def keep(_module: Any, _inputs: Any, output: Any) -> None:
             if self._read is None:  # a warm-up run
                 return
-            parts = output if isinstance(output, tuple) else (output,)
+            outputs = output if isinstance(output, tuple) else (output,)
+            # [tokens, width], or with models of transformers [1, tokens, width]
+            parts = [part.reshape(-1, part.shape[-1]) for part in outputs[:2] if part is not None]
             read = self._read.to(parts[0].device)
             # (what the MLP adds, residual): the sum in float32, so that the reading itself does not round
-            streams = [part[read].float() for part in parts[:2] if part is not None]
+            streams = [part[read].float() for part in parts]
             recording.hidden.setdefault(layer, []).append(sum(streams[1:], streams[0]).cpu())
 
         return keep

@@ -9,13 +9,14 @@ from prefbench.errors import BackendError, ConfigError
 
 _WHY = {
     "speculative_config": "tokens of a draft are not steered, and their places are guesses",
-    "data_parallel_size": "vLLM lets only one of its replicas be filled and counted",
     "pipeline_parallel_size": "each stage has only some of the blocks",
     "prefill_context_parallel_size": "each device has only some of a prompt's tokens",
+    "data_parallel_size": "a request may go to any replica, and the checks see one",
     "enable_dbo": "a batch is cut in two, and the second half would take the rows of the first",
     "ubatch_size": "a batch is cut in two, and the second half would take the rows of the first",
     "enable_sp": "sequence parallelism gives each device only some of the tokens",
 }
+_SIZES = ("pipeline_parallel_size", "prefill_context_parallel_size", "data_parallel_size")
 _CURE = "leave it out, or sample the steered conditions with --backend hf"
 
 
@@ -37,9 +38,6 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
             "engine argument hf_overrides names an architecture, and steering has to choose the model's class: "
             "leave that out, or sample the steered conditions with --backend hf"
         )
-
-
-_SIZES = ("data_parallel_size", "pipeline_parallel_size", "prefill_context_parallel_size")
 
 
 def require_supported(vllm_config: Any) -> None:

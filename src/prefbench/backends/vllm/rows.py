@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 
 
 def count_rows(slots: int) -> int:
-    """Return the height of a table: row 0, all zeros, for what is not steered, then one row a slot and sort of token."""
+    """Return the height of a table: row 0, all zeros, for what is not steered; then a row a slot and sort of token."""
     return 1 + ROWS_A_SLOT * slots
 
 
@@ -43,7 +43,7 @@ def choose_rows(slots: Integers, prompt_lengths: Integers, starts: Integers, cou
     """
     kinds = find_kinds(find_positions(starts, counts), np.repeat(prompt_lengths - 1, counts))
     chosen = np.repeat(slots, counts)
-    return np.where(chosen > 0, first_row(chosen) + kinds, 0)  # type: ignore[no-any-return,call-overload]
+    return np.where(chosen > 0, 1 + ROWS_A_SLOT * (chosen - 1) + kinds, 0)
 
 
 def tally_rows(rows: Integers, slots: int) -> Integers:

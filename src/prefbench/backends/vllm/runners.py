@@ -64,9 +64,12 @@ class _Places:
         self._runner = runner
         self._state = state
         self._known: dict[str, Place] = {}
+        state.preempted = 0
 
     def fill(self, scheduler_output: Any) -> None:
         """Write the rows of the pass that this schedule describes."""
+        preempted = getattr(scheduler_output, "preempted_req_ids", None)
+        self._state.preempted = (self._state.preempted or 0) + len(preempted or ())
         for name in scheduler_output.finished_req_ids:
             self._known.pop(name, None)
         batch, known = self._runner.input_batch, self._known

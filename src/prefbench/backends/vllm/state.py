@@ -59,6 +59,8 @@ class SteeringState:
         """Block -> where its vector is added: `mlp` or `block`."""
         self.tally: Integers = np.zeros((slots, ROWS_A_SLOT), dtype=np.int64)
         """Tokens steered so far, by slot and sort of token."""
+        self.preempted: int | None = None
+        """Requests sent back to be computed again so far; None if this runner does not say."""
         self.witness: Witness | None = None
         self.runner: str | None = None
         """Which model runner fills the rows; None while none does."""

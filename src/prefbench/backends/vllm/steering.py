@@ -108,7 +108,8 @@ class Steering:
         """Return how many tokens were steered, beside how many had to be. Raises BackendError if they do not agree."""
         if self._control is None:
             return {}
-        return dict(self._expected.check(self._control.counts(), preempted=True, unfinished=running))
+        counted, preempted = self._control.counts(), self._control.preempted()
+        return dict(self._expected.check(counted, preempted=preempted, unfinished=running))
 
     def _layers(self) -> list[int]:
         return choose_layers(self._plans.values(), self._parts.blocks)

@@ -75,11 +75,16 @@ class SteeringWorker:
         counts = [[int(count) for count in row] for row in state.tally]
         if reset:
             state.tally[:] = 0
+            state.preempted = None if state.preempted is None else 0
         return counts
 
-    def prefbench_record(self, name: str, layers: Sequence[int]) -> None:
+    def prefbench_preempted(self) -> int | None:
+        """Return how many requests were sent back to be computed again since the last reset; None if not known."""
+        return self._prefbench_state().preempted
+
+    def prefbench_record(self, name: str, layers: Sequence[int], compiled: bool) -> None:
         """Keep the hidden states of the probes that come, under a name."""
-        self._prefbench_recorder().start(name, layers)
+        self._prefbench_recorder().start(name, layers, compiled)
 
     def prefbench_stop(self) -> None:
         """Stop reading along."""
@@ -99,9 +104,17 @@ class SteeringWorker:
         with inference():
             return list(self._prefbench_recorder().measure_divergence(before, after))
 
-    def prefbench_compiled(self, compiled: bool) -> int:
-        """Run the model uncompiled, or as it was started; return how many parts changed."""
-        return self._prefbench_recorder().set_compiled(compiled)
+    def prefbench_score(self, name: str, texts: Sequence[Sequence[int]]) -> list[bytes]:
+        """Return the log-probabilities of each recorded probe's tokens from the second on; float64 bytes."""
+        with inference():
+            return [each.tobytes() for each in self._prefbench_recorder().measure_scores(name, texts)]
+
+    def prefbench_can_uncompile(self) -> bool:
+        """Return whether the model can run its own code in place of what was compiled from it."""
+        recorder = self._prefbench_recorder()
+        parts = recorder.set_compiled(False)
+        recorder.set_compiled(True)
+        return parts > 0
 
     def _prefbench_state(self) -> SteeringState:
         state: SteeringState | None = getattr(self.model_runner.get_model(), "prefbench_steering", None)

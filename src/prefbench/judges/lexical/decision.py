@@ -17,6 +17,7 @@ from prefbench.judges.lexical.evasion import find_evasion
 from prefbench.judges.lexical.features import BALANCING, DEFERRING, REFUSING, measure
 from prefbench.judges.lexical.mentions import OptionWords, option_words
 from prefbench.judges.lexical.naming import name_thing, states_preference
+from prefbench.judges.lexical.orders import without_orders
 from prefbench.judges.lexical.question import Question
 from prefbench.judges.lexical.rankings import find_free_ranking, find_ranking
 from prefbench.judges.lexical.signals import Sentence, plain, plain_sentences
@@ -92,13 +93,11 @@ def decide(question: Question, text: object) -> Decision:
     answer = read_answer(text, question.prompt)
     if not isinstance(text, str) or not answer.text:
         return Decision(None, None, answer.problem or "unreadable: empty")
-    reading = _Reading(
-        question,
-        text,
-        answer.text,
-        tuple(plain_sentences(answer.text)),
-        option_words(question.options, question.labels),
-    )
+    sentences = without_orders(plain_sentences(answer.text), answer.text)
+    if not sentences:
+        return Decision("N", None, "no_commitment")
+    options = option_words(question.options, question.labels)
+    reading = _Reading(question, text, answer.text, sentences, options)
     settled = _from_format(reading) or _from_options(reading)
     if answer.problem is not None:
         return settled if settled and settled.verdict == "Y" else Decision(None, None, answer.problem)

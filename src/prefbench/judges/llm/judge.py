@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ TOKENS_BESIDE = 160
 TOKENS_OF_THOUGHT = 4_000
 """Room for a model that thinks before it answers, at low effort."""
 POLL_SECONDS = 60.0
+RATE_OVER = 256
+"""Over how many of the last calls their rate is taken."""
 
 
 class ModelJudge:
@@ -80,6 +83,7 @@ class ModelJudge:
         self._batches: Batches | None = None
         self._times: dict[Path, dict[str, int]] = {}
         self._intents: list[Intent] = []
+        self._finished: deque[float] = deque(maxlen=RATE_OVER)
         if not self.is_remote and (batch or budget is not None):
             why = "has no batches: leave --batch out" if batch else "costs no money: leave --budget out"
             raise ConfigError(f"judge {self.default_name!r} runs on this machine and {why}")
@@ -120,6 +124,7 @@ class ModelJudge:
         """Load what is needed, and keep ledger and batches in the judge's folder from now on."""
         self.close()
         self._place = place
+        self._finished.clear()
         try:
             self._open_in(place)
         except BaseException:
@@ -128,6 +133,8 @@ class ModelJudge:
 
     def _open_in(self, place: Workplace) -> None:
         backend = self._open_backend()
+        if isinstance(backend, RemoteBackend):
+            backend.check_key()
         self._spend = Spend(
             self.price,
             budget=self._budget,
@@ -135,7 +142,6 @@ class ModelJudge:
             others=tuple(folder / LEDGER for folder in place.others),
         )
         if isinstance(backend, RemoteBackend):
-            backend.check_key()
             backend.spend = self._spend
             self._open_batches(backend, place)
 
@@ -166,7 +172,11 @@ class ModelJudge:
 
     def note(self) -> str:
         """Return a few words on how it goes, for a progress bar."""
-        return f"${self._spend.dollars:,.2f}" if self.price else ""
+        span = self._finished[-1] - self._finished[0] if self._finished else 0.0
+        rate = f"{(len(self._finished) - 1) / span:,.1f} calls/s" if span and not self.batch else ""
+        return ", ".join(
+            each for each in (rate, f"${self._spend.dollars:,.2f}" if self.price else "") if each
+        )
 
     def judge(self, records: Iterable[ResponseRecord]) -> Iterator[Judgement]:
         """Yield a judgement for each record that is decided; what is in flight in a batch yields none yet."""
@@ -177,6 +187,7 @@ class ModelJudge:
             further: list[Request] = []
             for completion in self._complete(requests):
                 work, piece = calls.pop(completion.request.tag)
+                self._finished.append(time.monotonic())
                 if work.finished:
                     continue  # another of its calls has failed
                 further += [self._request(work, each, calls) for each in work.take(piece, completion)]
