@@ -119,11 +119,10 @@ def serve(folder: str, group: list[str], options: argparse.Namespace, pipe: Any)
     import numpy as np
 
     from prefbench.backends.vllm.engine import start_engine
-    from prefbench.backends.vllm.logs import EngineLog
+    from prefbench.backends.vllm.logs import engine_log
 
     layers = sorted({layer for side in group for layer in choose_blocks(side, options.layers)})
-    log = EngineLog()
-    log.configure()
+    log = engine_log()
     engine = start_engine(folder, engine_arguments(options, layers), log)
     if layers:
         load_vectors(engine, layers, options.hidden)
@@ -134,7 +133,6 @@ def serve(folder: str, group: list[str], options: argparse.Namespace, pipe: Any)
             engine.call(become, choose_blocks(side, options.layers))
         pipe.send(run_turn(engine, prompts, options.tokens, steered=side != "stock"))
     engine.close()
-    log.discard()
 
 
 def engine_arguments(options: argparse.Namespace, layers: list[int]) -> dict[str, Any]:

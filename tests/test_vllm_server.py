@@ -16,13 +16,15 @@ import pytest
 from studies import make_items, write_responses
 from vllm_engines import VLLM_MARKS
 
-from prefbench.demo_model import demo_model_path
+from prefbench.demo_model import demo_conditions_path, demo_model_path
 from prefbench.judge import judge_responses
-from prefbench.records import ScoredRecord
+from prefbench.records import ResponseRecord, ScoredRecord
 from prefbench.sample import sample_prompts
 from prefbench.store import read_models
 
 pytestmark = [*VLLM_MARKS, pytest.mark.long, pytest.mark.timeout(900)]
+ADAPTER = next(path.parent for path in demo_conditions_path().rglob("adapter_config.json"))
+LORA_MODULES = orjson.loads((ADAPTER / "adapter_config.json").read_bytes())["target_modules"]
 QUIET = {
     "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -44,6 +46,9 @@ def server(tmp_path_factory):
     quick += ["--chat-template", str(template)]
     # a tiny model would fill every gap between two signs of JSON with blank lines
     quick += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
+    # one slot more than adapters: without it, a CPU gives the adapter to requests that asked for none
+    lora = ["--enable-lora", "--lora-modules", f"dpo={ADAPTER}", "--max-loras", "2", "--max-lora-rank", "16"]
+    quick += [*lora, "--lora-target-modules", *LORA_MODULES]
     module = "vllm.entrypoints.openai.api_server"
     command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", str(port), *served, *quick]
     log = tmp_path_factory.mktemp("vllm") / "log.txt"
@@ -117,6 +122,40 @@ def test_sampling_through_a_server(server, backend, tmp_path):
         top_p=1.0,
     )
     assert [each.written for each in report.conditions] == [4]
+
+
+def test_an_adapter_of_the_server_is_a_model_by_its_name(server, tmp_path):
+    (tmp_path / "prefbench.toml").write_text(
+        f"""
+        [sampling]
+        temperatures = [0.0]
+        n_samples = 1
+        max_tokens = 16
+        top_p = 1.0
+        domains = ["aesthetic_preference"]
+        limit = 6
+        [backend]
+        name = "openai"
+        options = {{ base_url = "{server}/v1" }}
+        [[conditions]]
+        name = "condition_1_base"
+        model = "tiny"
+        [[conditions]]
+        name = "condition_2_dpo"
+        model = "dpo"
+        """
+    )
+    report = sample_prompts(tmp_path)
+    assert [each.written for each in report.conditions] == [6, 6]
+    base, dpo = (
+        [
+            record.responses[0].text
+            for path in sorted((tmp_path / name / "responses").iterdir())
+            for _, record in read_models(path, ResponseRecord)
+        ]
+        for name in ("condition_1_base", "condition_2_dpo")
+    )
+    assert sum(one != other for one, other in zip(sorted(base), sorted(dpo), strict=True)) >= 3
 
 
 def test_a_prompt_longer_than_the_context_is_split_and_not_lost(server, tmp_path):

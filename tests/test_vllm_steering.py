@@ -37,7 +37,7 @@ from prefbench.backends.vllm.bench import VllmBench  # noqa: E402
 from prefbench.backends.vllm.counting import Expected  # noqa: E402
 from prefbench.backends.vllm.engine import Job  # noqa: E402
 from prefbench.backends.vllm.probes import Probe, ask  # noqa: E402
-from prefbench.backends.vllm.proving import check_compiled, check_decode, check_mixed, prove_slot  # noqa: E402
+from prefbench.backends.vllm.proving import check_compiled, check_decode, prove_slot  # noqa: E402
 from prefbench.errors import BackendError  # noqa: E402
 from prefbench.steering import Plan  # noqa: E402
 from prefbench.steering.checks import check_dose  # noqa: E402
@@ -352,9 +352,15 @@ def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, run
 def test_an_engine_that_gives_adapters_to_those_who_asked_for_none_is_caught(run, adapter):
     """vLLM on a CPU does, when there are no more adapter slots than adapters."""
     running = run(enable_lora=True, max_loras=1, max_lora_rank=8)
-    bench = VllmBench(running.engine, running.control, 1, prompts=draw_prompts(4))
     with pytest.raises(BackendError, match=r"in a batch that mixes conditions, requests \(.*no adapter\)"):
-        check_mixed(bench, [Text(prompt, 3) for prompt in draw_prompts(4)], [None, lora(adapter)])
+        prove_slot(
+            running.engine,
+            running.control,
+            1,
+            PLANS["all"],
+            draw_prompts(4),
+            other_adapters=[lora(adapter)],
+        )
 
 
 # Faults are caught

@@ -72,10 +72,9 @@ def load_reference(folder: Path, adapter: Path | None = None) -> Any:
 def start(folder: Path, arguments: dict[str, Any], *, eager: bool = True) -> Any:
     """Start an engine in this process."""
     from prefbench.backends.vllm.engine import start_engine
-    from prefbench.backends.vllm.logs import EngineLog
+    from prefbench.backends.vllm.logs import engine_log
 
-    log = EngineLog()
-    log.configure()
+    log = engine_log()
     return start_engine(
         str(folder),
         {
