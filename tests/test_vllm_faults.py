@@ -18,6 +18,12 @@ MODEL = demo_model_path()
 PLAIN = Treatment("condition_1_base", "qa")
 
 
+@pytest.fixture(autouse=True)
+def no_share_from_outside(monkeypatch):
+    """vLLM takes this variable before any argument, and other tests set it."""
+    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
+
+
 def start(model: Path = MODEL, treatment: Treatment = PLAIN, **options) -> None:
     with opened(model, options, [treatment]) as backend:
         backend.describe()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from studies import make_items
+from vllm_engines import VLLM_MARKS
 
-pytest.importorskip("vllm", reason="needs a real vLLM: make test-vllm installs one")
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
+from prefbench.backends import Treatment, open_backend
+from prefbench.backends.vllm import arguments
+from prefbench.demo_model import demo_conditions_path, demo_model_path
+from prefbench.errors import BackendError
 
-from studies import make_items  # noqa: E402
-
-from prefbench.backends import Treatment, open_backend  # noqa: E402
-from prefbench.backends.vllm import arguments  # noqa: E402
-from prefbench.demo_model import demo_conditions_path, demo_model_path  # noqa: E402
-from prefbench.errors import BackendError  # noqa: E402
+pytestmark = VLLM_MARKS
 
 ADAPTER = str(next(path.parent for path in demo_conditions_path().rglob("adapter_config.json")))
 CELLS = [Treatment("base"), Treatment("dpo", adapter=ADAPTER)]

@@ -172,12 +172,12 @@ def written(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("responses/*.jsonl"))
 
 
-def interrupt(folder: Path, how: int, wait: float) -> tuple[int, str]:
-    """Start the command, wait until it writes and `wait` seconds more, then send a signal; return code and stderr."""
-    before = written(folder)
+def interrupt(folder: Path, how: int, bytes_more: float, wait: float = 0.0) -> tuple[int, str]:
+    """Start the command, send a signal when it has written so much and `wait` seconds more; return code and stderr."""
+    enough = written(folder) + bytes_more
     process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and written(folder) <= before:
-        time.sleep(0.005)
+    while process.poll() is None and written(folder) <= enough:
+        time.sleep(0.002)
     time.sleep(wait)
     if process.poll() is None:
         os.kill(process.pid, how)
@@ -187,7 +187,7 @@ def interrupt(folder: Path, how: int, wait: float) -> tuple[int, str]:
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path):
     folder, smooth = (write_study(tmp_path / name, conditions=2, limit=60) for name in ("rough", "smooth"))
-    code, remarks = interrupt(folder, signal.SIGINT, 0.3)
+    code, remarks = interrupt(folder, signal.SIGINT, 0.0)
     assert code == 130
     assert LINE_OF_INTERRUPT in remarks
     assert "Traceback" not in remarks
@@ -203,11 +203,12 @@ def check_kills(tmp_path: Path, count: int, *, limit: int, conditions: int) -> N
         write_study(tmp_path / name, limit=limit, conditions=conditions) for name in ("rough", "smooth")
     )
     run(smooth)
-    seconds = sum(manifest["runs"][0]["seconds"] for manifest in manifests(smooth).values())
+    whole = written(smooth)
     generator = random.Random(count)
     killed = 0
-    for _ in range(count):
-        code, _ = interrupt(rough, signal.SIGKILL, generator.uniform(0, seconds / (count + 1)))
+    for left in range(count, 0, -1):
+        share = generator.uniform(0, (whole - written(rough)) / (left + 1))
+        code, _ = interrupt(rough, signal.SIGKILL, share, wait=generator.uniform(0, 0.02))
         killed += code == -signal.SIGKILL
     lacking = sum(map(len, records(smooth).values())) - sum(map(len, _whole(rough).values()))
     run(rough)
