@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from prefbench.backends.base import Backend
-from prefbench.errors import ConfigError, MissingExtraError
+from prefbench.errors import ConfigError, MissingExtraError, unknown_name
 from prefbench.plugins import check_options, load_plugin, refuse_keys
 
 BACKENDS: Mapping[str, str] = {
@@ -33,6 +33,8 @@ def choose_backend(name: str) -> tuple[str, str]:
     Raises MissingExtraError if neither can be used, ConfigError for an unknown name.
     """
     if name != "auto":
+        if name not in (known := known_names(BACKENDS, GROUP)):
+            raise unknown_name("backend", name, known)
         return name, "asked for"
     missing = _missing_modules("vllm")
     if not missing:
