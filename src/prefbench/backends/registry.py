@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from prefbench.backends.base import Backend
 from prefbench.errors import ConfigError, MissingExtraError, unknown_name
-from prefbench.plugins import check_options, load_plugin, refuse_keys
+from prefbench.plugins import check_options, known_names, load_plugin, refuse_keys
 
 BACKENDS: Mapping[str, str] = {
     "hf": "prefbench.backends.hf:HfBackend",
