@@ -120,6 +120,7 @@ def sample(study, monkeypatch):
 
     def run(backend: Backend, folder: Path = study, **changes: Any):
         monkeypatch.setattr("prefbench.sample.open_backend", lambda *_, **__: backend)
+        monkeypatch.setattr("prefbench.sample.choose_backend", lambda name: (name, "asked for"))
         return sample_prompts(folder, backend="streams", **changes)
 
     return run
