@@ -1,8 +1,9 @@
 """What prefbench adds to vLLM: speed against a bare `LLM.generate`, own CPU time, one engine for four cells, memory.
 
-Four parts, each with both of its sides in one run:
+Five parts, each with both of its sides in one run:
 - speed: a study's grid through `sample_prompts` against `LLM.generate` on the same prompts, n, lengths and seeds,
   alternating; a random Qwen3 of about 30 M parameters, large enough that the engine dominates.
+- seeds: seeded against unseeded answers in one engine, alternating.
 - own: CPU time of prefbench alone, the engine taken out: recorded outputs are replayed to it.
 - cells: the four cells of a 2x2 from one engine against an engine started for each.
 - memory: resident memory after a tenth of 100,000 prompts and after all of them.
@@ -34,7 +35,7 @@ SEQUENCES = 128
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["speed", "own", "cells", "memory"])
+    parser.add_argument("--parts", nargs="+", default=["speed", "seeds", "own", "cells", "memory"])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--hidden", type=int, default=448)
     parser.add_argument("--prompts", type=int, default=100_000, help="of the memory part")
@@ -46,6 +47,8 @@ def main() -> None:
             print(f"-- {part}")
             if part == "speed":
                 compare_speed(model, Path(folder), pairs=options.pairs)
+            elif part == "seeds":
+                compare_seeds(model, pairs=options.pairs)
             elif part == "own":
                 measure_own(model, Path(folder), rounds=options.pairs)
             elif part == "cells":
@@ -113,6 +116,31 @@ def compare_speed(model: Path, folder: Path, *, pairs: int) -> None:
     report("tokens/s of prefbench, as a share of bare vLLM's", ratios, cpu_ratios)
 
 
+def compare_seeds(model: Path, *, pairs: int) -> None:
+    from prefbench.backends import Request, Sampling, Treatment, open_backend
+    from prefbench.records import RecordKey
+
+    backend = open_backend("vllm", str(model), options={"max_num_seqs": SEQUENCES})
+    treatment = Treatment("condition_1_base", "completion")
+    backend.identify(treatment)
+    sampling = Sampling(1.0, 1.0, MAX_TOKENS)
+    requests = [
+        Request(
+            RecordKey("synthetic", str(number), 1.0), f"Prompt {number}", SAMPLES, number, sampling, treatment
+        )
+        for number in range(PROMPTS)
+    ]
+
+    def run(seeded: bool) -> int:
+        backend._seeded = seeded  # type: ignore[attr-defined]
+        return sum(output.tokens for done in backend.generate(requests) for output in done.outputs)
+
+    run(True)
+    ratios, cpu_ratios = alternate({"unseeded": lambda: run(False), "seeded": lambda: run(True)}, pairs)
+    backend.close()  # type: ignore[attr-defined]
+    report("tokens/s of seeded answers, as a share of unseeded ones", ratios, cpu_ratios)
+
+
 def alternate(sides: dict[str, Callable[[], int]], pairs: int) -> tuple[list[float], list[float]]:
     """Return the ratios second/first of tokens a second and of tokens a CPU second, pair by pair."""
     ratios, cpu_ratios = [], []
@@ -127,7 +155,7 @@ def alternate(sides: dict[str, Callable[[], int]], pairs: int) -> tuple[list[flo
                 tokens,
             )
         first, second = (found[name] for name in sides)
-        if first[2] != second[2]:
+        if first[2] != second[2] and list(sides)[0] == "bare":
             print(f"  the sides generated {first[2]} and {second[2]} tokens")
         ratios.append(second[0] / first[0])
         cpu_ratios.append(second[1] / first[1])
