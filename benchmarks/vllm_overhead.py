@@ -155,7 +155,7 @@ def alternate(sides: dict[str, Callable[[], int]], pairs: int) -> tuple[list[flo
                 tokens,
             )
         first, second = (found[name] for name in sides)
-        if first[2] != second[2] and list(sides)[0] == "bare":
+        if first[2] != second[2] and "bare" in sides:
             print(f"  the sides generated {first[2]} and {second[2]} tokens")
         ratios.append(second[0] / first[0])
         cpu_ratios.append(second[1] / first[1])

@@ -27,7 +27,8 @@ class ReplicatedEngine:
         self._names = map(str, itertools.count())
         self._finished: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm-replicas", daemon=True)
         self._thread.start()
 
@@ -36,7 +37,11 @@ class ReplicatedEngine:
                 AsyncEngineArgs(disable_log_stats=True, enable_log_requests=False, **arguments)
             )
 
-        self._engine = self._wait(start())
+        try:
+            self._engine = self._wait(start())
+        except BaseException:
+            self._end_loop()
+            raise
         self.config = self._engine.vllm_config
 
     def submit(self, job: Job) -> str:
@@ -73,8 +78,13 @@ class ReplicatedEngine:
     def close(self) -> None:
         """Shut the replicas down."""
         self._engine.shutdown()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
+        if not self._thread.is_alive():
+            self._runner.close()
 
     def _begin(self, name: str, job: Job) -> None:
         self._tasks[name] = self._loop.create_task(self._run(name, job))
