@@ -3,6 +3,9 @@
 import numpy as np
 import polars as pl
 
+from prefbench.labels import LabelledAnswer
+from prefbench.records import RecordKey
+
 SCHEMA = {
     "condition": pl.String,
     "judge": pl.String,
@@ -73,3 +76,23 @@ def hierarchical_frame(
                         )
                     )
     return frame_of(*rows)
+
+
+def label_answers(frame, *, share=0.3, wrong=0.0, seed=0):
+    """Return labels of a share of the answers; the judge's verdicts are the frame's, a human differs on some."""
+    rng = np.random.default_rng(seed)
+    answers = []
+    for row in frame.to_dicts():
+        verdicts = [True] * row["yes"] + [False] * row["no"]
+        for place in np.flatnonzero(rng.random(len(verdicts)) < share).tolist():
+            human = verdicts[place] != (rng.random() < wrong)
+            key = RecordKey(row["domain"], row["id"], row["temperature"])
+            answers.append(LabelledAnswer(row["condition"], key, place, bool(human), verdicts[place]))
+    return answers
+
+
+def corrected(result, source, scale=None):
+    """Return the rows of a source by name: rates and differences of rates, or those of another scale."""
+    wanted = ("rate", "rate_difference") if scale is None else (scale,)
+    table = result.tables["corrected"].filter(pl.col("source") == source, pl.col("scale").is_in(wanted))
+    return {row["name"]: row for row in table.to_dicts()}

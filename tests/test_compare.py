@@ -70,6 +70,20 @@ def test_a_temperature_uses_its_own_cells_only(frame):
     )
 
 
+@pytest.mark.parametrize("by", ["domain", "temperature", "format"])
+def test_equivalence_of_a_part_is_that_of_a_comparison_of_it_alone(frame, by):
+    for row in compare_conditions(frame, BASE, DPO, margin=0.2).tables[by].to_dicts():
+        part = compare_conditions(frame.filter(pl.col(by) == row[by]), BASE, DPO, margin=0.2).equivalence
+        assert row["p_equivalence"] == pytest.approx(part.p)
+        assert (row["equivalent"], row["margin"]) == (part.equivalent, part.margin)
+
+
+def test_a_part_with_one_pair_has_no_equivalence(frame):
+    one = frame.filter((pl.col("domain") != "aesthetic") | (pl.col("id") == "aesthetic_000"))
+    row = compare_conditions(one, BASE, DPO).tables["domain"].row(0, named=True)
+    assert (row["domain"], row["p_equivalence"], row["equivalent"]) == ("aesthetic", None, None)
+
+
 def test_formats_divide_the_prompts(frame):
     comparison = compare_conditions(frame, BASE, DPO)
     assert comparison.tables["format"]["n_prompts"].sum() == comparison.overall.n

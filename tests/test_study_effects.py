@@ -7,15 +7,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scores_frames import cell, frame_of, hierarchical_frame
+from scores_frames import cell, corrected, frame_of, hierarchical_frame, label_answers
 
 from prefbench.compare import compare_conditions
 from prefbench.errors import ConfigError, DataError
 from prefbench.factors import find_design
-from prefbench.labels import LabelledAnswer, Labels
+from prefbench.labels import Labels
 from prefbench.outcomes import is_incoherent
 from prefbench.planning import Costs, plan_study
-from prefbench.records import RecordKey
 from prefbench.statistics import ESTIMATE_FIELDS
 from prefbench.stats import study_statistics
 
@@ -216,25 +215,8 @@ def test_what_no_table_can_hold_is_refused_by_name(frame):
         study_statistics(frame, design=find_design(CELLS[:2]))
 
 
-def label(frame, *, share=0.3, wrong=0.0, seed=0):
-    """Return labels of a share of the answers; the judge's verdicts are the frame's, a human differs on some."""
-    rng = np.random.default_rng(seed)
-    answers = []
-    for row in frame.to_dicts():
-        verdicts = [True] * row["yes"] + [False] * row["no"]
-        for place in np.flatnonzero(rng.random(len(verdicts)) < share).tolist():
-            human = verdicts[place] != (rng.random() < wrong)
-            key = RecordKey(row["domain"], row["id"], row["temperature"])
-            answers.append(LabelledAnswer(row["condition"], key, place, bool(human), verdicts[place]))
-    return answers
-
-
-def corrected(result, method):
-    return {row["name"]: row for row in result.tables["corrected"].to_dicts() if row["method"] == method}
-
-
 def test_labels_that_agree_with_the_judge_change_nothing(frame, found):
-    result = study_statistics(frame, labels=Labels(tuple(label(frame)), 0, 0))
+    result = study_statistics(frame, labels=Labels(tuple(label_answers(frame)), 0, 0))
     for method in ("ppi_plus_plus", "rogan_gladen"):
         rows = corrected(result, method)
         for name in MAIN:
@@ -250,7 +232,7 @@ def test_labels_that_agree_with_the_judge_change_nothing(frame, found):
 
 def test_labels_that_differ_move_the_effects_towards_the_human(frame):
     answers = []
-    for each in label(frame, share=0.4, wrong=0.02):
+    for each in label_answers(frame, share=0.4, wrong=0.02):
         turned = each.condition == CELLS[1] and each.judge and each.place % 2
         answers.append(each._replace(human=False) if turned else each)
     result = study_statistics(frame, labels=Labels(tuple(answers), 3, 2))
@@ -274,16 +256,18 @@ def test_labels_that_differ_move_the_effects_towards_the_human(frame):
 def test_errors_that_were_seen_in_one_condition_only_are_said_to_be_untested(frame):
     answers = [
         each._replace(human=False) if each.condition == CELLS[1] and each.judge and each.place % 2 else each
-        for each in label(frame)
+        for each in label_answers(frame)
     ]
     result = study_statistics(frame, labels=Labels(tuple(answers), 0, 0))
     assert any("specificity differs between conditions cannot be tested" in note for note in result.notes)
 
 
 def test_too_few_labels_are_named_and_the_smallest_effect_with_them(frame):
-    few = study_statistics(frame, labels=Labels(tuple(label(frame, share=0.03, wrong=0.1)), 0, 0))
+    few = study_statistics(frame, labels=Labels(tuple(label_answers(frame, share=0.03, wrong=0.1)), 0, 0))
     assert any("too few labels to confirm small effects" in note for note in few.notes)
-    one = [each for each in label(frame) if each.condition == CELLS[0] and each.key.id.endswith("_001")]
+    one = [
+        each for each in label_answers(frame) if each.condition == CELLS[0] and each.key.id.endswith("_001")
+    ]
     none = study_statistics(frame, labels=Labels(tuple(one), 0, 0))
     assert none.tables["corrected"].is_empty()
     assert any("a correction needs 10" in note for note in none.notes)

@@ -301,8 +301,20 @@ def test_the_tokens_steered_are_those_that_had_to_be(qwen):
 
 
 @pytest.fixture(scope="module")
-def adapter(folders, tmp_path_factory):
-    return make_adapter(folders("Qwen3"), tmp_path_factory.mktemp("adapters") / "one")
+def adapters(folders, tmp_path_factory):
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            made[family] = make_adapter(folders(family), tmp_path_factory.mktemp("adapters") / family)
+        return made[family]
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(adapters):
+    return adapters("Qwen3")
 
 
 def lora(adapter: Path):
@@ -311,9 +323,13 @@ def lora(adapter: Path):
     return LoRARequest(lora_name="adapter_1", lora_int_id=1, lora_path=str(adapter))
 
 
-def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, run, adapter, eager):
-    running = run(eager=eager, enable_lora=True, max_loras=2, max_lora_rank=8)
-    adapted = load_reference(folders("Qwen3"), adapter)
+@pytest.mark.parametrize(
+    ("family", "eager"), [("Qwen2", True), ("Llama", True), ("Qwen3", True), ("Qwen3", False)]
+)
+def test_four_cells_in_one_batch_are_those_of_transformers_and_peft(folders, run, adapters, family, eager):
+    running = run(family, eager=eager, enable_lora=True, max_loras=2, max_lora_rank=8)
+    adapter = adapters(family)
+    adapted = load_reference(folders(family), adapter)
     cells = [
         (model, name, request)
         for model, request in ((running.reference, None), (adapted, lora(adapter)))

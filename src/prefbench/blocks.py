@@ -33,6 +33,8 @@ class Blocks:
     """(B,)"""
     domain: NDArray[np.str_]
     """(n,) the domain of each prompt."""
+    format: NDArray[np.str_]
+    """(n,) the format of each prompt, empty where it is not known."""
     ids: NDArray[np.str_]
     """(n,)"""
 
@@ -78,6 +80,7 @@ class Blocks:
             prompt=new[self.prompt[rows]],
             temperature=self.temperature[rows],
             domain=self.domain[keep],
+            format=self.format[keep],
             ids=self.ids[keep],
         )
 
@@ -89,7 +92,8 @@ def make_blocks(cells: pl.DataFrame, conditions: Sequence[str]) -> Blocks:
     keys = [*PROMPT, "temperature"]
     used = cells.filter(pl.col("condition").is_in(list(conditions)))
     blocks = used.select(keys).unique().sort(keys).with_row_index("block")
-    prompts = blocks.select(PROMPT).unique().sort(PROMPT).with_row_index("prompt")
+    formats = used.group_by(PROMPT).agg(pl.col("format").drop_nulls().first())
+    prompts = formats.sort(PROMPT).with_row_index("prompt")
     placed = used.join(blocks, on=keys, how="left")
     columns = placed["condition"].replace_strict(
         list(conditions), list(range(len(conditions))), return_dtype=pl.Int64
@@ -109,5 +113,6 @@ def make_blocks(cells: pl.DataFrame, conditions: Sequence[str]) -> Blocks:
         .astype(np.intp),
         temperature=blocks["temperature"].to_numpy(),
         domain=np.array(prompts["domain"].to_list(), dtype=str),
+        format=np.array(prompts["format"].fill_null("").to_list(), dtype=str),
         ids=np.array(prompts["id"].to_list(), dtype=str),
     )

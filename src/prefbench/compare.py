@@ -116,7 +116,10 @@ def compare_conditions(
     unpaired = count_unpaired(pairs)
     overall = mean_difference(differences, strata=domains, level=level, name=f"{two} - {one}")
     tables = {
-        **{by: difference_table(pairs, by, level=level) for by in ("domain", "temperature", "format")},
+        **{
+            by: difference_table(pairs, by, level=level, margin=margin)
+            for by in ("domain", "temperature", "format")
+        },
         "transitions": count_transitions(pairs),
         "moves": record_moves(pairs, *(choices or ({}, {}))),
         "moved": prompts.head(top),

@@ -10,16 +10,16 @@ import numpy as np
 from prefbench.blocks import make_blocks
 from prefbench.effects import (
     DIFFERENCE_COLUMNS,
+    EQUIVALENCE_COLUMNS,
     PROMPT,
-    average_pairs,
     difference_row,
+    equivalence_row,
     make_table,
     pair_cells,
 )
 from prefbench.statistics import (
     Correction,
     independent_difference,
-    paired_equivalence,
     temperature_trend,
     welch_anova,
 )
@@ -120,8 +120,8 @@ def compare_temperatures(
     cells: pl.DataFrame, *, level: float, margin: float, correction: Correction
 ) -> pl.DataFrame:
     """Compare each pair of temperatures in each condition (hotter - colder), and test their equivalence."""
-    kinds: dict[str, Any] = {"condition": str, "colder": float, "hotter": float, **DIFFERENCE_COLUMNS}
-    kinds |= {"margin": float, "p_equivalence": float, "equivalent": bool}
+    kinds: dict[str, Any] = {"condition": str, "colder": float, "hotter": float}
+    kinds |= DIFFERENCE_COLUMNS | EQUIVALENCE_COLUMNS
     families = []
     for condition, part in _by_condition(cells):
         rows = []
@@ -129,19 +129,11 @@ def compare_temperatures(
             left, right = (part.filter(part["temperature"] == at) for at in (colder, hotter))
             pairs = pair_cells(left, right, on=PROMPT)
             row = {"condition": condition, "colder": colder, "hotter": hotter}
-            rows.append(row | difference_row(pairs, level=level) | _equivalence(pairs, margin, level=level))
+            rows.append(
+                row | difference_row(pairs, level=level) | equivalence_row(pairs, margin, level=level)
+            )
         families.append(make_table(rows, kinds, correction=correction))
     return _stack(families, kinds)
-
-
-def _equivalence(pairs: pl.DataFrame, margin: float, *, level: float) -> dict[str, Any]:
-    prompts = average_pairs(pairs)
-    if prompts.height <= prompts["domain"].n_unique():
-        return {"margin": margin, "p_equivalence": None, "equivalent": None}
-    test = paired_equivalence(
-        prompts["difference"].to_numpy(), margin, strata=prompts["domain"].to_list(), level=level
-    )
-    return {"margin": margin, "p_equivalence": test.p, "equivalent": test.equivalent}
 
 
 def judge_stability(differences: pl.DataFrame) -> pl.DataFrame:

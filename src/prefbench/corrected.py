@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,20 +13,31 @@ import numpy as np
 from prefbench.blocks import Blocks
 from prefbench.effects import make_table
 from prefbench.factors import Design
+from prefbench.judge_errors import judge_error_table, label_notes, too_few_notes
+from prefbench.labelled_cells import (
+    FEWEST_PROMPTS,
+    GROUPINGS,
+    Cell,
+    Grouping,
+    LabelledCells,
+    group_cells,
+    place_labels,
+)
 from prefbench.labels import Labels
 from prefbench.statistics import (
     CellFit,
     Contrast,
     Correction,
     Estimate,
-    JudgeErrors,
-    LabelledAnswers,
     cell_estimate,
+    contrast_equivalence,
     contrast_estimate,
-    estimate_judge_errors,
+    paired_cells,
     ppi_cells,
     rogan_gladen_cells,
     t_quantile,
+    to_log_odds,
+    trend_of_cells,
 )
 from prefbench.treatments import adjust_families, effect_row, estimate_effect
 
@@ -32,179 +45,245 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-ENOUGH_LABELS = 200
-"""Labels a condition below which a warning says how large an effect must be to be seen."""
-FEWEST_PROMPTS = 10
 _POWER_80 = 0.842
 """Normal quantile of .8: an effect of (t + this) standard errors is found four times in five."""
-
 COLUMNS: dict[str, Any] = {
     "name": str,
     "kind": str,
+    "by": str,
+    "group": str,
+    "effect": str,
+    "source": str,
     "scale": str,
     "estimate": float,
     "low": float,
     "high": float,
     "p": float,
     "p_adjusted": float,
+    "p_equivalence": float,
+    "p_change": float,
+    "p_bend": float,
     "n": int,
     "n_missing": int,
     "n_labels": int,
     "smallest_effect": float,
     "method": str,
 }
-ERROR_COLUMNS: dict[str, Any] = {
-    "condition": str,
-    "n_labels": int,
-    "n_prompts": int,
-    "human_rate": float,
-    "judge_rate": float,
-    "agreement": float,
-    "sensitivity": float,
-    "specificity": float,
-    "tuning": float,
-    "method": str,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class _Labelled:
-    """The conditions with labels enough, their judged rates and their labels."""
-
-    conditions: tuple[str, ...]
-    places: tuple[int, ...]
-    rates: NDArray[np.float64]
-    answers: LabelledAnswers
-
-    def weights(self, contrast: Contrast) -> NDArray[np.float64]:
-        """Return a contrast's weights of these conditions. Raises ValueError if it needs another."""
-        others = np.delete(contrast.weights, list(self.places))
-        if (others != 0).any():
-            raise ValueError(f"a condition of it has labels of fewer than {FEWEST_PROMPTS} prompts")
-        return contrast.weights[list(self.places)]
 
 
 def correction_tables(
-    blocks: Blocks, design: Design, labels: Labels, *, level: float, correction: Correction
+    blocks: Blocks,
+    design: Design,
+    labels: Labels,
+    *,
+    level: float,
+    correction: Correction,
+    margin: float = 0.05,
 ) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    """Return `corrected` (rates and effects by judge, PPI++ and Rogan-Gladen), `judge_errors`, and remarks.
+    """Return `corrected` (what `source` says: the judge, PPI++ or Rogan-Gladen), `judge_errors`, and remarks.
+
+    `corrected` has every condition's rate and every effect on both scales, and by PPI++ the same in each domain,
+    format and at each temperature, with the differences of these groups and the trend over temperature.
 
     Labels are weighed so that each domain counts as in the bank; inside a domain they must be a random sample of
     the answers. `smallest_effect` is what these labels could confirm in four studies of five.
     """
-    notes = _label_notes(labels)
-    answers, unplaced = _place_labels(blocks, labels)
-    if unplaced:
-        notes.append(f"{unplaced} labels belong to prompts without a rate: they are not used")
-    counts = [np.unique(answers.prompt[answers.cell == c]).size for c in range(len(blocks.conditions))]
-    places = tuple(place for place, count in enumerate(counts) if count >= FEWEST_PROMPTS)
-    notes += [
-        f"{name}: labels of {count} prompts; a correction needs {FEWEST_PROMPTS}"
-        for name, count in zip(blocks.conditions, counts, strict=True)
-        if count < FEWEST_PROMPTS
-    ]
-    errors = make_table([], ERROR_COLUMNS)
-    if not places:
+    placed, unplaced = place_labels(blocks, labels)
+    whole = group_cells(blocks, placed)
+    notes = label_notes(labels, unplaced, whole, blocks)
+    able = [place for place, count in enumerate(whole.labelled_prompts) if count >= FEWEST_PROMPTS]
+    errors, remarks = judge_error_table(whole, able)
+    if not able:
         return {"corrected": make_table([], COLUMNS), "judge_errors": errors}, notes
-    chosen = _choose(blocks, answers, places)
-    rows = _all_rows(blocks, design, chosen, level)
-    rows += _domain_rows(blocks, design, answers, level)
-    table = adjust_families(make_table(rows, COLUMNS), ("method", "family"), correction)
-    error_table, remarks = _judge_errors(chosen)
-    notes += _domain_gaps(blocks, answers) + remarks + _too_few(table, error_table)
-    return {"corrected": table, "judge_errors": error_table}, notes
+    maker = _Maker(design, level, margin)
+    rows = maker.judged(blocks, whole) + maker.whole(whole, able)
+    for by in GROUPINGS:
+        grouped = group_cells(blocks, placed, by)
+        rows += maker.groups(grouped, by)
+        notes += _left_out(grouped, by)
+    notes += [row["method"].removeprefix("none: ") for row in rows if row["kind"] == "none"]
+    table = adjust_families(
+        make_table(rows, COLUMNS), ("source", "scale", "by", "effect", "family"), correction
+    )
+    return {"corrected": table, "judge_errors": errors}, notes + remarks + too_few_notes(table, errors)
 
 
-def _place_labels(blocks: Blocks, labels: Labels) -> tuple[LabelledAnswers, int]:
-    """Return the labels by row and column of the blocks, weighed by domain; and how many have no place."""
-    prompts = {
-        (str(d), str(i)): row for row, (d, i) in enumerate(zip(blocks.domain, blocks.ids, strict=True))
-    }
-    columns = {name: column for column, name in enumerate(blocks.conditions)}
-    placed = [
-        (prompts[each.key[:2]], columns[each.condition], each.human, each.judge)
-        for each in labels.answers
-        if each.key[:2] in prompts and each.condition in columns
+def _left_out(cells: LabelledCells, by: Grouping) -> list[str]:
+    counts = cells.labelled_prompts
+    few = sum(count < FEWEST_PROMPTS for count in counts)
+    if len(_group_names(cells)) < 2 or not few:
+        return []
+    return [
+        f"corrected by {by}: {few} of {len(counts)} cells (a condition in one {by}) have labels of fewer than "
+        f"{FEWEST_PROMPTS} prompts and are left out"
     ]
-    table = np.array(placed, dtype=np.intp).reshape(-1, 4)
-    prompt, cell, human, judge = table.T
-    _, domain = np.unique(blocks.domain, return_inverse=True)
-    weight = np.ones(prompt.size)
-    rated = np.isfinite(_condition_rates(blocks))
-    for column in range(len(columns)):
-        own = cell == column
-        bank = np.bincount(domain[rated[:, column]], minlength=domain.max() + 1).astype(float)
-        seen = np.bincount(domain[prompt[own]], minlength=bank.size)
-        weight[own] = (bank / np.maximum(seen, 1))[domain[prompt[own]]]
-    usable = weight > 0
-    answers = LabelledAnswers(
-        human[usable].astype(float), judge[usable].astype(float), prompt[usable], cell[usable], weight[usable]
-    )
-    return answers, len(labels.answers) - int(usable.sum())
 
 
-def _condition_rates(blocks: Blocks) -> NDArray[np.float64]:
-    """Return each condition's own rates (n, C): a prompt's mean over the temperatures that it has there."""
-    columns = [blocks.prompt_means(column) for column in blocks.rates.T]
-    return np.stack(columns, axis=1)
+def _group_names(cells: LabelledCells) -> list[str]:
+    return list(dict.fromkeys(cell.group for cell in cells.cells if cell.group is not None))
 
 
-def _choose(blocks: Blocks, answers: LabelledAnswers, places: tuple[int, ...]) -> _Labelled:
-    new = np.full(len(blocks.conditions), -1)
-    new[list(places)] = np.arange(len(places))
-    kept = new[answers.cell] >= 0
-    chosen = LabelledAnswers(
-        answers.human[kept],
-        answers.judge[kept],
-        answers.prompt[kept],
-        new[answers.cell[kept]],
-        answers.weight[kept],
-    )
-    names = tuple(blocks.conditions[place] for place in places)
-    return _Labelled(names, places, _condition_rates(blocks)[:, list(places)], chosen)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the rows of one study's table."""
 
+    design: Design
+    level: float
+    margin: float
 
-def _all_rows(blocks: Blocks, design: Design, chosen: _Labelled, level: float) -> list[dict[str, Any]]:
-    rows = []
-    fits: dict[str, Callable[[], CellFit]] = {
-        "ppi_plus_plus": lambda: ppi_cells(chosen.rates, chosen.answers).fit,
-        "rogan_gladen": lambda: rogan_gladen_cells(chosen.rates, chosen.answers),
-    }
-    for contrast in design.contrasts:
-        judged = effect_row(contrast, lambda c=contrast: estimate_effect(blocks, c, level=level))
-        rows.append(judged | {"n_labels": 0, "method": f"judge: {judged['method']}"})
-    for method, make in fits.items():
+    def judged(self, blocks: Blocks, cells: LabelledCells) -> list[dict[str, Any]]:
+        """Return the effects as the judge reads them, to be put beside the corrected ones."""
+        rows = []
+        for contrast in self.design.contrasts:
+            row = effect_row(contrast, lambda c=contrast: estimate_effect(blocks, c, level=self.level))
+            rows.append(row)
+        for contrast in self.design.contrasts:
+
+            def odds(c: Contrast = contrast) -> Estimate:
+                used = _used(self.design, c)
+                if missing := [str(cell) for cell in used if cell not in cells.cells]:
+                    raise ValueError(f"{missing[0]} has no rate")
+                rates = cells.rates[:, [cells.cells.index(cell) for cell in used]]
+                fit = to_log_odds(paired_cells(rates, strata=blocks.domain))
+                return contrast_estimate(fit, _weights(c), level=self.level, name=c.name)
+
+            rows.append(effect_row(contrast, odds, scale="log_odds"))
+        return [row | {"source": "judge", "n_labels": 0, "method": f"judge: {row['method']}"} for row in rows]
+
+    def whole(self, cells: LabelledCells, able: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the rate of every condition with labels enough and every effect, by both methods."""
+        rows = []
+        for source, method in _METHODS.items():
+            try:
+                method(*cells.select(able))
+            except ValueError as error:  # one reason for all, not one a row
+                reason = _with_names(error, [cells.cells[place] for place in able])
+                rows.append({"name": "all", "kind": "none", "method": f"none: {source}: {reason}"})
+                continue
+            own = [self._rate(cells, cells.cells[place], source=source) for place in able]
+            for scale in ("rate_difference", "log_odds"):
+                own += [self._effect(cells, c, scale=scale, source=source) for c in self.design.contrasts]
+            rows += [row | {"source": source} for row in own]
+        return rows
+
+    def groups(self, cells: LabelledCells, by: Grouping) -> list[dict[str, Any]]:
+        """Return rates, effects and differences by group, where a cell has labels enough; PPI++ only."""
+        names = _group_names(cells)
+        if len(names) < 2:
+            return []
+        rows = []
+        for name in names:
+            where = f"at temperature {name}" if by == "temperature" else f"in {name}"
+            own = [self._rate(cells, cell) for cell in cells.cells if cell.group == name]
+            effects = self.design.whole or self.design.contrasts
+            own += [self._effect(cells, c, group=name) | {"effect": c.name} for c in effects]
+            rows += [row | {"name": f"{row['name']} {where}", "group": name} for row in own]
+        for condition in self.design.conditions:
+            rows += self._differences(cells, by, condition)
+            if by == "temperature":
+                rows.append(self._trend(cells, condition))
+        return [row | {"by": by, "source": "ppi_plus_plus"} for row in rows if "estimate" in row]
+
+    def _rate(self, cells: LabelledCells, cell: Cell, *, source: str = "ppi_plus_plus") -> dict[str, Any]:
+        row = {"name": cell.condition, "kind": "rate", "scale": "rate"}
+
+        def estimate(fit: CellFit) -> dict[str, Any]:
+            return _numbers(cell_estimate(fit, 0, level=self.level, name=str(cell)))
+
+        return self._fill(row, cells, [cell], estimate, source=source)
+
+    def _effect(
+        self,
+        cells: LabelledCells,
+        contrast: Contrast,
+        *,
+        group: str | None = None,
+        scale: str = "rate_difference",
+        source: str = "ppi_plus_plus",
+    ) -> dict[str, Any]:
+        row = {"name": contrast.name, "kind": contrast.kind, "scale": scale}
+        weights = _weights(contrast)
+
+        def estimate(fit: CellFit) -> dict[str, Any]:
+            if scale == "log_odds":
+                odds = to_log_odds(fit)
+                return _numbers(contrast_estimate(odds, weights, level=self.level, name=contrast.name))
+            found = contrast_estimate(fit, weights, level=self.level, name=contrast.name)
+            spread = float(np.sqrt(weights @ fit.covariance @ weights))
+            smallest = (float(t_quantile(fit.df, level=self.level)) + _POWER_80) * spread
+            return _numbers(found) | {"smallest_effect": smallest}
+
+        return self._fill(row, cells, _used(self.design, contrast, group), estimate, source=source)
+
+    def _differences(self, cells: LabelledCells, by: Grouping, condition: str) -> Iterator[dict[str, Any]]:
+        """Yield the difference of each two groups: hotter - colder, or higher - lower judged rate."""
+        means = {
+            cell.group: float(np.nanmean(column))
+            for cell, column in zip(cells.cells, cells.rates.T, strict=True)
+            if cell.condition == condition
+        }
+        ordered = list(means) if by == "temperature" else sorted(means, key=lambda name: means[name])
+        for first, second in combinations(ordered, 2):
+            name = f"{'temperature ' if by == 'temperature' else ''}{second} - {first} in {condition}"
+            used = [Cell(condition, first), Cell(condition, second)]
+            row = {"name": name, "kind": "difference", "effect": condition, "scale": "rate_difference"}
+            compare = self._paired if by == "temperature" else self._compare
+            yield self._fill(row, cells, used, compare, within=by == "format")
+
+    def _compare(self, fit: CellFit) -> dict[str, Any]:
+        return _numbers(contrast_estimate(fit, (-1, 1), level=self.level, name="the difference"))
+
+    def _paired(self, fit: CellFit) -> dict[str, Any]:
+        test = contrast_equivalence(fit, (-1, 1), self.margin, level=self.level, name="the difference")
+        return self._compare(fit) | {"p_equivalence": test.p}
+
+    def _trend(self, cells: LabelledCells, condition: str) -> dict[str, Any]:
+        used = [cell for cell in cells.cells if cell.condition == condition]
+        at = [float(cell.group or "nan") for cell in used]
+        row: dict[str, Any] = {"name": f"slope over temperature in {condition}", "kind": "slope"}
+        row["scale"] = "rate_per_temperature"
+
+        def estimate(fit: CellFit) -> dict[str, Any]:
+            found = trend_of_cells(fit, at, level=self.level, name=row["name"])
+            tests = {"p_change": found.change and found.change.p, "p_bend": found.bend and found.bend.p}
+            return _numbers(found.slope) | tests
+
+        return self._fill(row, cells, used, estimate)
+
+    def _fill(
+        self,
+        row: dict[str, Any],
+        cells: LabelledCells,
+        used: Sequence[Cell],
+        estimate: Callable[[CellFit], dict[str, Any]],
+        *,
+        source: str = "ppi_plus_plus",
+        within: bool = False,
+    ) -> dict[str, Any]:
+        """Return the row with what the fit of these cells gives, or with the reason why it gives nothing."""
         try:
-            fit = make()
+            places = cells.places(used)
+            shares = _within_domains(cells, places) if within else None
+            rates, answers, shares = cells.select(places, shares)
+            found = estimate(_METHODS[source](rates, answers, shares))
         except ValueError as error:
-            rows.append({"name": "all", "kind": "none", "method": f"none: {method}: {error}"})
-            continue
-        rows += [_rate_row(fit, place, name, chosen, level) for place, name in enumerate(chosen.conditions)]
-        rows += [_contrast_row(fit, contrast, chosen, level) for contrast in design.contrasts]
-    return rows
+            return row | {"method": f"none: {_with_names(error, used)}"}
+        return row | found | {"n_labels": int(answers.cell.size)}
 
 
-def _rate_row(fit: CellFit, place: int, name: str, chosen: _Labelled, level: float) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": name, "kind": "rate", "scale": "rate"}
-    row["n_labels"] = int((chosen.answers.cell == place).sum())
-    try:
-        found = cell_estimate(fit, place, level=level, name=name)
-    except ValueError as error:
-        return row | {"method": f"none: {error}"}
-    return row | _numbers(found)
+_METHODS: Mapping[str, Callable[..., CellFit]] = {
+    "ppi_plus_plus": lambda rates, answers, shares: ppi_cells(rates, answers, weights=shares).fit,
+    "rogan_gladen": lambda rates, answers, _: rogan_gladen_cells(rates, answers),
+}
 
 
-def _contrast_row(fit: CellFit, contrast: Contrast, chosen: _Labelled, level: float) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": contrast.name, "kind": contrast.kind, "scale": "rate_difference"}
-    try:
-        weights = chosen.weights(contrast)
-        found = contrast_estimate(fit, weights, level=level, name=contrast.name)
-    except ValueError as error:
-        return row | {"method": f"none: {error}"}
-    row["n_labels"] = int(np.isin(chosen.answers.cell, np.flatnonzero(weights)).sum())
-    spread = float(np.sqrt(weights @ fit.covariance @ weights))
-    smallest = (float(t_quantile(fit.df, level=level)) + _POWER_80) * spread
-    return row | _numbers(found) | {"smallest_effect": smallest}
+def _used(design: Design, contrast: Contrast, group: str | None = None) -> list[Cell]:
+    return [Cell(design.conditions[place], group) for place in np.flatnonzero(contrast.weights)]
+
+
+def _weights(contrast: Contrast) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = contrast.weights[contrast.weights != 0]
+    return weights
 
 
 def _numbers(found: Estimate) -> dict[str, Any]:
@@ -212,118 +291,18 @@ def _numbers(found: Estimate) -> dict[str, Any]:
     return {name: getattr(found, name) for name in fields}
 
 
-def _domain_rows(
-    blocks: Blocks, design: Design, answers: LabelledAnswers, level: float
-) -> list[dict[str, Any]]:
-    """Return the corrected rates and effects in each domain, where two conditions have labels enough in it."""
-    rows = []
-    for domain in np.unique(blocks.domain).tolist():
-        keep = np.equal(blocks.domain, domain)
-        part = blocks.select(domain)
-        inside = keep[answers.prompt]
-        new = np.cumsum(keep) - 1
-        own = LabelledAnswers(
-            answers.human[inside],
-            answers.judge[inside],
-            new[answers.prompt[inside]],
-            answers.cell[inside],
-            answers.weight[inside],
-        )
-        places = tuple(
-            place
-            for place in range(len(blocks.conditions))
-            if np.unique(own.prompt[own.cell == place]).size >= FEWEST_PROMPTS
-        )
-        if len(places) < 2 or keep.all():
-            continue
-        chosen = _choose(part, own, places)
-        fit = ppi_cells(chosen.rates, chosen.answers).fit
-        rates = [_rate_row(fit, spot, name, chosen, level) for spot, name in enumerate(chosen.conditions)]
-        rows += [row | {"name": f"{row['name']} in {domain}"} for row in rates]
-        found = [_contrast_row(fit, contrast, chosen, level) for contrast in design.whole or design.contrasts]
-        rows += [
-            row | {"name": f"{row['name']} in {domain}", "kind": "domain"}
-            for row in found
-            if "estimate" in row
-        ]
-    return rows
+def _within_domains(cells: LabelledCells, places: Sequence[int]) -> NDArray[np.float64]:
+    """Return the weights (n, 2) of prompts that compare two cells inside domains, as `independent_difference` does."""
+    known = np.isfinite(cells.rates[:, list(places)])
+    counts = np.stack(
+        [np.bincount(cells.domain[column], minlength=cells.domain.max() + 1) for column in known.T]
+    )
+    both = np.where((counts > 1).all(axis=0), counts.prod(axis=0) / np.maximum(counts.sum(axis=0), 1), 0.0)
+    if not both.any():
+        raise ValueError("no domain has two prompts on either side")
+    each = (both / np.maximum(counts, 1))[:, cells.domain].T
+    return np.where(known, each, 0.0)
 
 
-def _judge_errors(chosen: _Labelled) -> tuple[pl.DataFrame, list[str]]:
-    answers = chosen.answers
-    rows: list[dict[str, Any]] = []
-    tuning = ppi_cells(chosen.rates, answers).tuning
-    for place, name in enumerate(chosen.conditions):
-        own = answers.cell == place
-        human, judge = answers.human[own], answers.judge[own]
-        row: dict[str, Any] = {"condition": name, "n_labels": int(own.sum())}
-        row |= {"n_prompts": np.unique(answers.prompt[own]).size, "tuning": float(tuning[place])}
-        row |= {"human_rate": float(human.mean()), "judge_rate": float(judge.mean())}
-        row |= {"agreement": float((human == judge).mean()), "method": "labels_by_domain"}
-        rows.append(row)
-    try:
-        errors = estimate_judge_errors(answers, prompts=len(chosen.rates), cells=len(chosen.conditions))
-    except ValueError as error:
-        rows = [row | {"method": f"none: {error}"} for row in rows]
-        return make_table(rows, ERROR_COLUMNS), []
-    for place, row in enumerate(rows):
-        row["sensitivity"], row["specificity"] = (
-            float(each[place]) for each in (errors.sensitivity, errors.specificity)
-        )
-    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors) if len(rows) > 1 else []
-
-
-def _differential_notes(errors: JudgeErrors) -> list[str]:
-    notes = []
-    shares = {"sensitivity": errors.sensitivity, "specificity": errors.specificity}
-    for (name, values), test in zip(shares.items(), errors.differ(), strict=True):
-        if test is not None and test.p < 0.05:
-            shown = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
-            notes.append(
-                f"the judge's {name} differs between conditions ({shown}): effects without correction mix "
-                "what the model does with what the judge does"
-            )
-        elif test is None and np.ptp(values) > 0:
-            notes.append(
-                f"whether the judge's {name} differs between conditions cannot be tested (it is {values.min():.2f} to "
-                f"{values.max():.2f}): in some condition it does not vary between prompts"
-            )
-    return notes
-
-
-def _label_notes(labels: Labels) -> list[str]:
-    counts = {
-        "labels belong to answers without a verdict: they are not used": labels.unjudged,
-        "labels belong to conditions that are not here: they are not used": labels.unknown,
-    }
-    return [f"{count} {what}" for what, count in counts.items() if count]
-
-
-def _domain_gaps(blocks: Blocks, answers: LabelledAnswers) -> list[str]:
-    notes = []
-    for place, name in enumerate(blocks.conditions):
-        seen = set(blocks.domain[answers.prompt[answers.cell == place]].tolist())
-        missing = sorted(set(blocks.domain.tolist()) - seen)
-        if seen and missing:
-            notes.append(
-                f"{name}: no labels in {', '.join(missing)}: the correction takes the judge to err there as elsewhere"
-            )
-    return notes
-
-
-def _too_few(table: pl.DataFrame, errors: pl.DataFrame) -> list[str]:
-    few = [
-        f"{row['condition']} has {row['n_labels']}"
-        for row in errors.to_dicts()
-        if row["n_labels"] < ENOUGH_LABELS
-    ]
-    sizes = table.filter((table["method"] == "ppi_plus_plus") & (table["kind"] != "domain"))[
-        "smallest_effect"
-    ]
-    if not few or sizes.drop_nulls().is_empty():
-        return []
-    smallest, largest = (round(100 * value) for value in np.quantile(sizes.drop_nulls().to_numpy(), [0, 1]))
-    return [
-        f"too few labels to confirm small effects ({', '.join(few)}; {ENOUGH_LABELS} a condition are a start): these "
-        f"would confirm no effect smaller than {smallest} to {largest} points"
-    ]
+def _with_names(error: ValueError, cells: Sequence[Cell]) -> str:
+    return re.sub(r"\bcell (\d+)", lambda found: str(cells[int(found[1])]), str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from prefbench.statistics import Correction, adjust_p_values, mean_difference, sign_flip_p
+from prefbench.statistics import Correction, adjust_p_values, mean_difference, paired_equivalence, sign_flip_p
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
     "method": str,
 }
 """The columns of every table of paired differences, second - first."""
+EQUIVALENCE_COLUMNS: dict[str, Any] = {"margin": float, "p_equivalence": float, "equivalent": bool}
+"""The columns that say whether a difference is shown to lie within a margin."""
 
 
 def pair_conditions(cells: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
@@ -91,13 +93,31 @@ def count_missing(pairs: pl.DataFrame) -> int:
 
 
 def difference_table(
-    pairs: pl.DataFrame, by: str, *, level: float = 0.95, correction: Correction = "holm"
+    pairs: pl.DataFrame, by: str, *, margin: float, level: float = 0.95, correction: Correction = "holm"
 ) -> pl.DataFrame:
-    """Return one row a value of `by` (domain, temperature or format): the paired difference and its adjusted p."""
+    """Return one row a value of `by` (domain, temperature or format): the paired difference and its adjusted p.
+
+    `p_equivalence` and `equivalent` say whether it is shown to lie within the margin, each row for itself.
+    """
     known = pairs.filter(pairs[by].is_not_null())
     groups = known.partition_by(by, as_dict=True, maintain_order=True)
-    rows = [{by: key[0], **difference_row(group, level=level)} for key, group in sorted(groups.items())]
-    return make_table(rows, {by: pairs.schema[by], **DIFFERENCE_COLUMNS}, correction=correction)
+    rows = [
+        {by: key[0], **difference_row(group, level=level), **equivalence_row(group, margin, level=level)}
+        for key, group in sorted(groups.items())
+    ]
+    kinds = {by: pairs.schema[by], **DIFFERENCE_COLUMNS, **EQUIVALENCE_COLUMNS}
+    return make_table(rows, kinds, correction=correction)
+
+
+def equivalence_row(pairs: pl.DataFrame, margin: float, *, level: float = 0.95) -> dict[str, Any]:
+    """Return the columns of one equivalence test; null without two prompts in a domain."""
+    prompts = average_pairs(pairs)
+    if prompts.height <= prompts["domain"].n_unique():
+        return {"margin": margin, "p_equivalence": None, "equivalent": None}
+    test = paired_equivalence(
+        prompts["difference"].to_numpy(), margin, strata=prompts["domain"].to_list(), level=level
+    )
+    return {"margin": margin, "p_equivalence": test.p, "equivalent": test.equivalent}
 
 
 def difference_row(pairs: pl.DataFrame, *, level: float = 0.95) -> dict[str, Any]:

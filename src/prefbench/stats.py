@@ -159,7 +159,7 @@ def study_statistics(  # noqa: PLR0913 - the words of `prefbench stats`
         found, told = outcome_tables(cells, outcomes, design, **options)
         tables, remarks = tables | found, remarks + told
     if labels is not None:
-        found, told = correction_tables(blocks, design, labels, **options)
+        found, told = correction_tables(blocks, design, labels, margin=margin, **options)
         tables, remarks = tables | found, remarks + told
     return Statistics(
         conditions=conditions,

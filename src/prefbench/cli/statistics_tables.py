@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from prefbench.cli.output import note, number, points
+from prefbench.cli.corrected_tables import print_corrected
+from prefbench.cli.output import note
 from prefbench.cli.tables import (
     COUNTS,
     DIFFERENCE,
     RATES,
-    Row,
+    SCALES,
     count,
     decimal,
     difference,
+    estimate_columns,
     in_points,
     limits,
     p,
-    points_interval,
     print_notes,
     share,
     show,
@@ -58,7 +59,7 @@ def print_statistics(result: Statistics) -> None:
     _print_trend(tables["temperature_trend"])
     _print_consistency(tables["consistency"])
     _print_outcomes(result)
-    _print_corrected(result)
+    print_corrected(result)
     _print_bayes(result)
     _print_bounds(tables["bounds"])
     print_notes(result.notes)
@@ -82,11 +83,11 @@ def print_effects(result: Statistics) -> None:
     tables, adjusted = result.tables, f"adjusted by {result.correction}"
     if result.factors:
         factorial = tables["factorial"]
-        for scale, title in (("rate_difference", "percentage points"), ("log_odds", "log odds ratios")):
+        for scale, title in SCALES.items():
             show(
                 f"Effects of {' and '.join(result.factors)}, in {title} ({adjusted})",
                 factorial.filter(factorial["scale"] == scale),
-                [text("name", "effect"), text("kind"), *_numbers(scale), text("method")],
+                [text("name", "effect"), text("kind"), *estimate_columns(scale), text("method")],
             )
     else:
         pair = [text("first_condition", "from"), text("second_condition", "to")]
@@ -99,32 +100,10 @@ def print_effects(result: Statistics) -> None:
     show(
         f"Effects by domain ({adjusted} over the domains)",
         tables["domain_effects"],
-        [text("name", "effect"), text("domain"), *_numbers("rate_difference")],
+        [text("name", "effect"), text("domain"), *estimate_columns("rate_difference")],
     )
     tests = [text("name", "effect"), difference("smallest", "smallest"), difference("largest", "largest")]
     show("Do domains share an effect?", tables["domain_effect_tests"], [*tests, p("p", "p")])
-
-
-def _numbers(scale: str) -> list[Any]:
-    """Return the columns of an estimate: in points, or as log odds."""
-    plain = scale == "rate_difference"
-
-    def value(row: Row) -> str:
-        return points(row["estimate"]) if plain else number(row["estimate"])
-
-    def interval(row: Row) -> str:
-        if row["low"] is None or plain:
-            return points_interval(row["low"], row["high"])
-        return f"[{number(row['low'])}, {number(row['high'])}]"
-
-    tests = [p("p", "p"), p("p_adjusted", "p (adjusted)")]
-    return [
-        count("n", "prompts"),
-        count("n_missing", "missing"),
-        ("effect", value),
-        ("interval", interval),
-        *tests,
-    ]
 
 
 def _print_trend(trend: polars.DataFrame) -> None:
@@ -166,7 +145,7 @@ def _print_outcomes(result: Statistics) -> None:
             outcome,
             quantity,
             text("name", "effect"),
-            *_numbers("rate_difference"),
+            *estimate_columns("rate_difference"),
             difference("change", "change"),
         ],
     )
@@ -176,7 +155,7 @@ def _print_bayes(result: Statistics) -> None:
     table = result.tables.get("bayes")
     if table is None or table.is_empty():  # a note says why
         return
-    for scale, title in (("rate_difference", "percentage points"), ("log_odds", "log odds ratios")):
+    for scale, title in SCALES.items():
         part = table.filter(table["scale"] == scale)
         default = part.select("name", *(f"default{end}" for end in ("", "_low", "_high")))
         names = {"default": "estimate", "default_low": "low", "default_high": "high"}
@@ -187,43 +166,10 @@ def _print_bayes(result: Statistics) -> None:
             for pair in zip(*(each.to_dicts() for each in methods.values()), strict=True)
             for method, row in zip(methods, pair, strict=True)
         ]
-        columns = [text("name", "effect"), text("method"), *_numbers(scale)[2:4]]
+        columns = [text("name", "effect"), text("method"), *estimate_columns(scale)[2:4]]
         columns += [share("p_direction", "P(sign)"), decimal("r_hat", "R-hat", 3)]
         columns += [decimal("ess_bulk", "bulk ESS", 0), decimal("ess_tail", "tail ESS", 0)]
         show(f"Bayesian check, in {title}", part.__class__(rows, infer_schema_length=None), columns)
 
 
 _BAYES = ("estimate", "low", "high", "p_direction", "r_hat", "ess_bulk", "ess_tail")
-
-
-def _print_corrected(result: Statistics) -> None:
-    if "corrected" not in result.tables:
-        return
-    errors = [
-        decimal("agreement", "agreement"),
-        decimal("sensitivity", "sensitivity"),
-        decimal("specificity", "specificity"),
-    ]
-    show(
-        f"The judge {result.judge} against human labels",
-        result.tables["judge_errors"],
-        [
-            text("condition"),
-            count("n_labels", "labels"),
-            *errors,
-            share("human_rate", "human"),
-            share("judge_rate", "judge"),
-        ],
-    )
-    table = result.tables["corrected"]
-    rates = [share("estimate", "rate"), limits("low", "high", "interval"), text("method")]
-    show(
-        "Rates, as a human would read them",
-        table.filter(table["kind"] == "rate"),
-        [text("name", "condition"), count("n_labels", "labels"), *rates],
-    )
-    show(
-        "Effects, as judged and as a human would read them",
-        table.filter((table["kind"] != "rate") & (table["kind"] != "none")),
-        [text("name", "effect"), count("n_labels", "labels"), *_numbers("rate_difference"), text("method")],
-    )

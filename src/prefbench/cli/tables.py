@@ -81,6 +81,8 @@ DIFFERENCE = (
     p("p", "p"),
     p("p_adjusted", "p (adjusted)"),
 )
+SCALES = {"rate_difference": "percentage points", "log_odds": "log odds ratios"}
+"""The scales of an effect, and what they are called above a table."""
 
 
 def show(title: str, frame: polars.DataFrame, columns: Sequence[Column]) -> None:
@@ -141,6 +143,7 @@ def print_comparison(result: Comparison) -> None:
     for by in ("domain", "temperature", "format"):
         if result.tables[by].height > 1:
             columns = [text(by), share("first", "first"), share("second", "second"), *in_points(DIFFERENCE)]
+            columns.append(p("p_equivalence", f"p (within {100 * result.equivalence.margin:g} points)"))
             show(f"By {by} (Holm over the rows)", result.tables[by], columns)
     columns = [text("first"), text("second"), count("n_records", "records"), share("share", "share")]
     show("What most answers of a record did", result.tables["transitions"], columns)
@@ -215,3 +218,25 @@ def in_points(columns: Sequence[Column]) -> list[Column]:
 def points_interval(low: float | None, high: float | None) -> str:
     """Return an interval of differences in percentage points."""
     return "-" if low is None or high is None else f"[{points(low)}, {points(high)}]"
+
+
+def estimate_columns(scale: str) -> list[Any]:
+    """Return the columns of an estimate: in points, or as log odds."""
+    plain = scale == "rate_difference"
+
+    def value(row: Row) -> str:
+        return points(row["estimate"]) if plain else number(row["estimate"])
+
+    def interval(row: Row) -> str:
+        if row["low"] is None or plain:
+            return points_interval(row["low"], row["high"])
+        return f"[{number(row['low'])}, {number(row['high'])}]"
+
+    tests = [p("p", "p"), p("p_adjusted", "p (adjusted)")]
+    return [
+        count("n", "prompts"),
+        count("n_missing", "missing"),
+        ("effect", value),
+        ("interval", interval),
+        *tests,
+    ]

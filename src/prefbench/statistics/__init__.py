@@ -21,7 +21,9 @@ from prefbench.statistics.clustered import (
     CellFit,
     WaldTest,
     cell_estimate,
+    contrast_equivalence,
     contrast_estimate,
+    to_log_odds,
     wald_test,
 )
 from prefbench.statistics.consistency import (
@@ -142,6 +144,7 @@ from prefbench.statistics.resampling import (
 from prefbench.statistics.temperature import (
     TemperatureTrend,
     temperature_trend,
+    trend_of_cells,
 )
 from prefbench.statistics.trends import (
     ProfileTest,
@@ -199,6 +202,7 @@ __all__ = [
     "cohens_h",
     "cohens_kappa",
     "confusion_matrix",
+    "contrast_equivalence",
     "contrast_estimate",
     "contrast_variance",
     "describe_effect",
@@ -243,6 +247,8 @@ __all__ = [
     "stratified_moments",
     "t_quantile",
     "temperature_trend",
+    "to_log_odds",
+    "trend_of_cells",
     "variance_shares",
     "wald_test",
     "welch_anova",

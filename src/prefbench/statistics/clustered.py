@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from prefbench.statistics.estimate import Estimate
 from prefbench.statistics.intervals import NO_SPREAD, t_p_value, t_quantile
+from prefbench.statistics.paired import Equivalence
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -50,15 +51,9 @@ def contrast_estimate(fit: CellFit, weights: ArrayLike, *, level: float = 0.95, 
     The delta method of a linear function, t as in Cameron and Miller (2015), doi:10.3368/jhr.50.2.317. Raises
     ValueError for weights that do not sum to zero, and where the contrast does not vary.
     """
-    w = np.asarray(weights, dtype=float)
-    if w.shape != fit.estimates.shape or abs(w.sum()) > 1e-9:
-        raise ValueError(f"{name}: a contrast has one weight a cell, which sum to zero")
-    value, variance = float(w @ fit.estimates), float(w @ fit.covariance @ w)
-    error = math.sqrt(max(variance, 0.0))
-    if error < NO_SPREAD:
-        raise ValueError(f"{name}: it does not vary between prompts, so that it has no interval")
+    value, error = _moments(fit, weights, name)
     half = float(t_quantile(fit.df, level=level)) * error
-    most = float(w[w > 0].sum()) if fit.scale == "rate_difference" else math.inf
+    most = _largest(fit, weights)
     return Estimate(
         name=name,
         estimate=value,
@@ -93,6 +88,76 @@ def cell_estimate(fit: CellFit, cell: int, *, level: float = 0.95, name: str) ->
         method=fit.method,
         scale="rate",
         level=level,
+    )
+
+
+def contrast_equivalence(
+    fit: CellFit, weights: ArrayLike, margin: float, *, level: float = 0.95, name: str
+) -> Equivalence:
+    """Test that a contrast weights (C,) of the cells lies within -margin to margin (Schuirmann 1987).
+
+    Raises ValueError for a margin outside (0, 1), and as `contrast_estimate` does.
+    """
+    if not 0 < margin < 1:
+        raise ValueError(f"a margin lies between 0 and 1, not {margin}")
+    value, error = _moments(fit, weights, name)
+    half = float(t_quantile(fit.df, level=2 * level - 1)) * error
+    most = _largest(fit, weights)
+    p = max(_beyond((margin + sign * value) / error, fit.df) for sign in (1, -1))
+    return Equivalence(
+        name=name,
+        estimate=value,
+        low=min(value, max(value - half, -most)),
+        high=max(value, min(value + half, most)),
+        margin=margin,
+        p=p,
+        equivalent=p < 1 - level,
+        n=fit.n,
+        n_missing=fit.n_missing,
+        method=f"tost_{fit.method}",
+        level=level,
+    )
+
+
+def _moments(fit: CellFit, weights: ArrayLike, name: str) -> tuple[float, float]:
+    """Return a contrast and its standard error."""
+    w = np.asarray(weights, dtype=float)
+    if w.shape != fit.estimates.shape or abs(w.sum()) > 1e-9:
+        raise ValueError(f"{name}: a contrast has one weight a cell, which sum to zero")
+    error = math.sqrt(max(float(w @ fit.covariance @ w), 0.0))
+    if error < NO_SPREAD:
+        raise ValueError(f"{name}: it does not vary between prompts, so that it has no interval")
+    return float(w @ fit.estimates), error
+
+
+def _largest(fit: CellFit, weights: ArrayLike) -> float:
+    """Return the largest value that a contrast can have."""
+    return float(np.clip(weights, 0, None).sum()) if fit.scale == "rate_difference" else math.inf
+
+
+def _beyond(statistic: float, df: float) -> float:
+    """Return the one-sided p of a t statistic: the chance of one as large."""
+    half = t_p_value(statistic, df) / 2
+    return half if statistic > 0 else 1 - half
+
+
+def to_log_odds(fit: CellFit) -> CellFit:
+    """Return the cells of a fit on the rate scale as log odds of their rates, by the delta method.
+
+    These are *marginal*: the odds of the mean rate, nearer to 1 than those of a single prompt (Zeger, Liang and
+    Albert 1988). Raises ValueError for a cell whose rate is not inside (0, 1).
+    """
+    rates = fit.estimates
+    if fit.scale != "rate_difference":
+        raise ValueError(f"log odds are those of rates, not of {fit.scale}")
+    if not ((rates > 0) & (rates < 1)).all():
+        raise ValueError("a rate of 0 or 1, or beyond, has no odds")
+    slopes = 1 / (rates * (1 - rates))
+    return replace(
+        fit,
+        estimates=np.log(rates / (1 - rates)),
+        covariance=fit.covariance * np.outer(slopes, slopes),
+        scale="log_odds",
     )
 
 

@@ -55,20 +55,29 @@ class CorrectedFit:
     labelled_prompts: NDArray[np.intp]
 
 
-def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None = None) -> CorrectedFit:
+def ppi_cells(
+    rates: ArrayLike,
+    labels: LabelledAnswers,
+    *,
+    weights: ArrayLike | None = None,
+    tuning: float | None = None,
+) -> CorrectedFit:
     """Return the rates of C cells as a human would read them, from judged rates (n, C) and labelled answers.
 
     Cell c: lambda mean(judged) + mean over labels of (human - lambda judge), with lambda in [0, 1] that
     minimises the variance unless `tuning` gives it: PPI++ (Angelopoulos, Duchi and Zrnic 2023, arXiv
     2311.01453), here with the judged set containing the labelled one and influences summed within prompts. Each cell
     has its own lambda and its own correction, so that a judge that errs differently by condition biases nothing.
-    The labels must be a random sample of the answers, up to their weights. t with labelled prompts - 1.
-    Raises ValueError for a cell with fewer than 10 labelled prompts or no judged rate, and for a tuning outside
-    [0, 1].
+    The labels must be a random sample of the answers, up to their weights. `weights` (n, C) are those of the
+    prompts in a cell's rate, alike unless given. t with labelled prompts - 1. Raises ValueError for a cell with
+    fewer than 10 labelled prompts or no judged rate, and for a tuning outside [0, 1].
     """
     judged = np.asarray(rates, dtype=float)
     if judged.ndim != 2 or (judged < 0).any() or (judged > 1).any():
         raise ValueError("judged rates lie between 0 and 1, one row a prompt and one column a cell")
+    shares = np.ones(judged.shape) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != judged.shape or not (shares >= 0).all():
+        raise ValueError("the weights of prompts are not negative, one for each judged rate")
     if tuning is not None and not 0 <= tuning <= 1:
         raise ValueError(f"the weight of the judge lies between 0 and 1, not at {tuning}")
     estimates, influences, tunings, counts, prompts = [], [], [], [], []
@@ -79,12 +88,13 @@ def ppi_cells(rates: ArrayLike, labels: LabelledAnswers, *, tuning: float | None
             raise ValueError(
                 f"cell {cell} has labels of {labelled} prompts: a correction needs {FEWEST_PROMPTS}"
             )
-        column = judged[:, cell]
-        present = np.isfinite(column)
-        if not present.any():
+        part = np.where(np.isfinite(judged[:, cell]), shares[:, cell], 0.0)
+        if not part.any():
             raise ValueError(f"cell {cell} has no judged rate")
-        mean = float(column[present].mean())
-        whole = np.where(present, column - mean, 0.0) / present.sum()
+        part /= part.sum()
+        column = np.where(part > 0, judged[:, cell], 0.0)
+        mean = float(part @ column)
+        whole = part * (column - mean)
         share = prompt / prompt.sum()
         truth, read = human / prompt.sum(), verdict / prompt.sum()
         truth_part, read_part = truth - share * truth.sum(), read - share * read.sum()

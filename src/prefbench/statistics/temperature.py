@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from prefbench.statistics.clustered import WaldTest, wald_test
+from prefbench.statistics.clustered import CellFit, WaldTest, contrast_estimate, wald_test
 from prefbench.statistics.estimate import Estimate
 from prefbench.statistics.factorial import paired_cells
 from prefbench.statistics.paired import mean_difference
@@ -50,14 +50,33 @@ def temperature_trend(
         data @ weights, strata=strata, bound=float(np.abs(weights).sum() / 2), level=level, name=name
     )
     slope = replace(found, scale="rate_per_temperature")
-    fit = paired_cells(data, strata=strata)
+    return TemperatureTrend(slope, *_joint_tests(paired_cells(data, strata=strata), at))
+
+
+def trend_of_cells(
+    fit: CellFit, temperatures: ArrayLike, *, level: float = 0.95, name: str = "slope"
+) -> TemperatureTrend:
+    """Return the trend of cells that are one condition at temperatures (T,), such as rates corrected by labels.
+
+    The slope is a contrast of the cells, the tests are Hotelling's (Anderson 2003, ch. 5) as there. Raises
+    ValueError for fewer than two temperatures, or a slope that does not vary.
+    """
+    at = np.asarray(temperatures, dtype=float)
+    if at.shape != fit.estimates.shape or np.unique(at).size < max(at.size, 2):
+        raise ValueError("a trend needs two temperatures or more, each once, and one cell each")
+    centred = at - at.mean()
+    found = contrast_estimate(fit, centred / (centred @ centred), level=level, name=name)
+    return TemperatureTrend(replace(found, scale="rate_per_temperature"), *_joint_tests(fit, at))
+
+
+def _joint_tests(fit: CellFit, at: NDArray[np.float64]) -> list[WaldTest | None]:
+    """Return the tests that all temperatures share one rate, and that the rates lie on a line."""
     steps = np.diff(np.eye(at.size), axis=0)
     bends = _orthogonal_to_lines(at)
-    tests = [
+    return [
         _test(contrasts @ fit.estimates, contrasts @ fit.covariance @ contrasts.T, fit.df)
         for contrasts in (steps, bends)
     ]
-    return TemperatureTrend(slope, *tests)
 
 
 def _orthogonal_to_lines(at: NDArray[np.float64]) -> NDArray[np.float64]:
