@@ -113,8 +113,9 @@ def _left_out(cells: LabelledCells, by: Grouping) -> list[str]:
     few = sum(count < FEWEST_PROMPTS for count in counts)
     if len(_group_names(cells)) < 2 or not few:
         return []
+    place = "at" if by == "temperature" else "in"
     return [
-        f"corrected by {by}: {few} of {len(counts)} cells (a condition in one {by}) have labels of fewer than "
+        f"corrected by {by}: {few} of {len(counts)} cells (a condition {place} one {by}) have labels of fewer than "
         f"{FEWEST_PROMPTS} prompts and are left out"
     ]
 
