@@ -151,7 +151,10 @@ def position_tables(
     )
     index = number_names(prompts)
     slope = _slope_over_prompts(verdicts, index, level=level)
-    test = equal_profile(_mean_by(_centred(verdicts), index))
+    try:
+        test = equal_profile(_mean_by(_centred(verdicts), index))
+    except ValueError:  # too few prompts, or no verdict that differs: the columns are empty
+        test = None
     span = verdicts.shape[1] - 1
     line: dict[str, Any] = {"n_prompts": 0 if slope is None else slope.n, **spread_estimate("slope", slope)}
     whole = [None if value is None else span * value for value in list(line.values())[1:]]
@@ -213,7 +216,10 @@ def length_table(rows: Sequence[GoldRow], found: Array, *, level: float) -> pl.D
     known = np.where(np.isfinite(found), truth, np.nan)
     lines = []
     for name, values in (("judge", found), ("labels", known), ("errors", found - truth)):
-        slope = clustered_slope(words, values, clusters, level=level)
+        try:
+            slope = clustered_slope(words, values, clusters, level=level)
+        except ValueError:  # too few prompts, or nothing that varies: the columns are empty
+            slope = None
         lines.append(
             {
                 "of": name,

@@ -95,21 +95,29 @@ def cohens_kappa(counts: ArrayLike) -> Kappa:
 
 
 def krippendorffs_alpha(ratings: ArrayLike, *, categories: int = 2) -> float:
-    """Return Krippendorff's alpha for nominal ratings (n units, raters); NaN where nothing varies.
+    """Return Krippendorff's alpha for nominal ratings (n units, raters).
 
-    Units with fewer than two ratings are no part of it. Krippendorff (2011), "Computing Krippendorff's
+    Units with fewer than two ratings are no part of it. Raises ValueError where nothing varies.
+
+    Krippendorff (2011), "Computing Krippendorff's
     Alpha-Reliability", https://repository.upenn.edu/asc_papers/43; alpha = 1 - D_o/D_e.
     """
-    return float(_alpha(_unit_sums(ratings, categories).sum(axis=0), categories))
+    return _defined(_alpha(_unit_sums(ratings, categories).sum(axis=0), categories), "ratings that vary")
 
 
 def gwets_ac1(ratings: ArrayLike, *, categories: int = 2) -> float:
-    """Return Gwet's AC1 for nominal ratings (n units, raters); NaN without a unit that has two ratings.
+    """Return Gwet's AC1 for nominal ratings (n units, raters). Raises ValueError if no unit has two ratings.
 
     `categories` counts all that could have been given. Agreement by chance comes from how often each category
     is used, averaged over all rated units. Gwet (2008), doi:10.1348/000711006X126600.
     """
-    return float(_ac1(_unit_sums(ratings, categories).sum(axis=0), categories))
+    return _defined(_ac1(_unit_sums(ratings, categories).sum(axis=0), categories), "units with two ratings")
+
+
+def _defined(value: NDArray[np.float64], needed: str) -> float:
+    if np.isnan(value):
+        raise ValueError(f"a coefficient of agreement needs {needed}")
+    return float(value)
 
 
 def best_constant(truth: ArrayLike, *, categories: int = 2) -> Constant:

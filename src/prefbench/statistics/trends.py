@@ -25,28 +25,28 @@ class ProfileTest(NamedTuple):
 
 def clustered_slope(
     x: ArrayLike, y: ArrayLike, clusters: ArrayLike, *, level: float = 0.95, name: str = "slope"
-) -> Estimate | None:
+) -> Estimate:
     """Return the least-squares slope of y on x, (n,) each, with a t interval and p clustered by `clusters`.
 
     The variance is CR1 (Liang and Zeger 1986, times G/(G-1) (N-1)/(N-2)), df = G - 1. Units in which x or y is
-    NaN are left out and counted. `n` counts clusters. None with fewer than three clusters or where x or the
-    residuals do not vary.
+    NaN are left out and counted. `n` counts clusters. Raises ValueError with fewer than three clusters
+    or where x or the residuals do not vary.
     """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     present = np.isfinite(a) & np.isfinite(b)
     _, index = np.unique(np.asarray(clusters)[present], return_inverse=True)
     groups, units = (int(index.max()) + 1 if index.size else 0), int(present.sum())
     if groups < 3:
-        return None
+        raise ValueError(f"a slope needs three prompts or more, there are {groups}")
     centred, values = a[present] - a[present].mean(), b[present] - b[present].mean()
     spread = float(centred @ centred)
     if spread < NO_SPREAD:
-        return None
+        raise ValueError("a slope needs an x that varies")
     slope = float(centred @ values) / spread
     scores = np.bincount(index, weights=centred * (values - slope * centred))
     error = float(np.sqrt(scores @ scores * groups / (groups - 1) * (units - 1) / (units - 2))) / spread
     if error < NO_SPREAD:
-        return None
+        raise ValueError("the values lie on a line exactly, so that the slope has no interval")
     half = float(t_quantile(groups - 1, level=level)) * error
     return Estimate(
         name=name,
@@ -62,12 +62,12 @@ def clustered_slope(
     )
 
 
-def equal_profile(values: ArrayLike) -> ProfileTest | None:
+def equal_profile(values: ArrayLike) -> ProfileTest:
     """Test that the columns of values (prompts, positions) have equal means, whatever their correlation.
 
     Hotelling's T^2 of the differences of neighbouring columns (Anderson 2003, An Introduction to Multivariate
     Statistical Analysis, sec. 5.3.5), F on (positions - 1, prompts - positions + 1). Prompts with a NaN are left
-    out. None where there are too few prompts or a difference does not vary.
+    out. Raises ValueError where there are too few prompts or a difference does not vary.
     """
     from scipy.special import fdtrc
 
@@ -75,10 +75,12 @@ def equal_profile(values: ArrayLike) -> ProfileTest | None:
     differences = np.diff(data[np.isfinite(data).all(axis=1)], axis=1)
     prompts, df = differences.shape
     if df < 1 or prompts <= df + 1:
-        return None
+        raise ValueError(
+            f"a test of {df + 1} positions needs two or more, and {df + 2} whole prompts, not {prompts}"
+        )
     covariance = np.atleast_2d(np.cov(differences, rowvar=False))
     if np.linalg.matrix_rank(covariance) < df:
-        return None
+        raise ValueError("a test of positions needs that each differs from the next in its own way")
     mean = differences.mean(axis=0)
     t2 = prompts * float(mean @ np.linalg.solve(covariance, mean))
     statistic = t2 * (prompts - df) / (df * (prompts - 1))
