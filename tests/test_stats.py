@@ -281,3 +281,14 @@ def test_options_that_cannot_be_are_refused(frame, options, why):
 def test_an_empty_frame_is_refused():
     with pytest.raises(DataError, match="no scores"):
         study_statistics(frame_of())
+
+
+def test_pairs_that_fail_for_one_reason_are_one_note():
+    """One prompt of each of four formats in a domain: six pairs of formats, none of which has a width."""
+    formats = ("binary_choice", "open_ended", "ranking", "rating")
+    rows = [cell(3, 7, id=f"p{number}", format=name) for number, name in enumerate(formats)]
+    notes = [note for note in study_statistics(frame_of(*rows)).notes if "cannot be compared" in note]
+    assert notes == [
+        "condition_1_base: 6 pairs of formats cannot be compared: a difference needs two prompts on either side of "
+        "one stratum"
+    ]

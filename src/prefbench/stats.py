@@ -270,21 +270,33 @@ def _cannot_say(cells: pl.DataFrame, conditions: Sequence[str]) -> list[str]:
     return notes
 
 
+_ROWS = {
+    "domain_tests": "{condition}: domains",
+    "domain_differences": "{condition}: {higher} and {lower}",
+    "format_differences": "{condition}: {higher} and {lower}",
+    "temperature_differences": "{condition}: temperatures {colder:g} and {hotter:g}",
+    "effects": "{second_condition} and {first_condition}",
+    "factorial": "{name} ({scale})",
+    "domain_effects": "{name} in {domain}",
+}
+"""What a row of a table is called in a note."""
+_MANY = 3
+"""So many pairs of one condition with one reason are one note."""
+
+
 def _untested(tables: dict[str, pl.DataFrame]) -> list[str]:
-    """Return a sentence for each row whose test could not be made."""
-    named = {
-        "domain_tests": "{condition}: domains",
-        "domain_differences": "{condition}: {higher} and {lower}",
-        "format_differences": "{condition}: {higher} and {lower}",
-        "temperature_differences": "{condition}: temperatures {colder:g} and {hotter:g}",
-        "effects": "{second_condition} and {first_condition}",
-        "factorial": "{name} ({scale})",
-        "domain_effects": "{name} in {domain}",
-    }
-    return [
-        f"{what.format(**row)} cannot be {'estimated' if 'name' in row else 'compared'}: "
-        f"{row['method'].removeprefix('none: ')}"
-        for name, what in named.items()
-        for row in tables[name].to_dicts()
-        if row["p"] is None
-    ]
+    """Return a sentence for each row whose test could not be made, or for several of them with one reason."""
+    notes = []
+    for table, what in _ROWS.items():
+        found: dict[tuple[str | None, str], list[str]] = {}
+        for row in tables[table].to_dicts():
+            if row["p"] is None:
+                reason = row["method"].removeprefix("none: ")
+                verb = "estimated" if "name" in row else "compared"
+                key = row.get("condition"), f"cannot be {verb}: {reason}"
+                found.setdefault(key, []).append(what.format(**row))
+        for (condition, outcome), rows in found.items():
+            many = condition is not None and len(rows) >= _MANY
+            subjects = [f"{condition}: {len(rows)} pairs of {table.partition('_')[0]}s"] if many else rows
+            notes += [f"{subject} {outcome}" for subject in subjects]
+    return notes
