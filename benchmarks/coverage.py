@@ -51,9 +51,9 @@ def logistic(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-def draw_rates(prompts: int, effects: Effects, rng: np.random.Generator) -> Any:
-    """Return the true rates (prompts, 4, 3)."""
-    parts = [rng.normal(mean, spread, prompts) for mean, spread in zip(effects, SPREAD, strict=True)]
+def draw_rates(prompts: int, effects: Effects, rng: np.random.Generator, spread: Effects = SPREAD) -> Any:
+    """Return the true rates (prompts, 4, 3) of prompts whose logits have these means and spreads."""
+    parts = [rng.normal(mean, sd, prompts) for mean, sd in zip(effects, spread, strict=True)]
     tune, steer = LEVELS[:, 0], LEVELS[:, 1]
     logits = np.stack(
         [parts[0] + parts[1] * a + parts[2] * b + parts[3] * a * b for a, b in zip(tune, steer, strict=True)],

@@ -178,6 +178,17 @@ def test_results_are_json_for_machines(folder, command):
     assert b"NaN" not in found.stdout.encode()
 
 
+def test_one_seed_is_that_of_all_that_stats_draws(folder):
+    default, zero, one = (
+        orjson.loads(run("stats", "--json", *seed, folder=folder).stdout)
+        for seed in ((), ("--seed", "0"), ("--seed", "1"))
+    )
+    assert default == zero
+    assert (zero.pop("seed"), one.pop("seed")) == (0, 1)
+    drawn = {row["method"] for row in zero["estimates"] if row not in one["estimates"]}
+    assert drawn == {"prompt_bootstrap"}  # eight prompts: all sign flips are counted
+
+
 def test_tables_say_n_and_what_is_missing_and_have_no_colour_in_a_pipe(folder):
     found = run("aggregate", folder=folder)
     assert "\x1b" not in found.stdout

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores_frames import SCHEMA, cell
+from studies import write_responses
 
 from prefbench.bayes import bayes_table, find_faults
 from prefbench.errors import ConfigError, MissingExtraError
 from prefbench.factors import find_design
 from prefbench.statistics.chains import ChainDiagnostics, diagnose_chains
-from prefbench.statistics.hierarchical import HierarchicalData, _average_rates
+from prefbench.statistics.hierarchical import HierarchicalData, _average_rates, fit_hierarchical
 
 CONDITIONS = ("condition_1_base", "condition_2_dpo", "condition_3_vectors", "condition_4_dpo_vectors")
 LEVELS = ((-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5))
@@ -184,9 +185,48 @@ def test_the_check_agrees_with_the_default_on_the_probability_scale(fitted):
 def test_few_draws_give_no_numbers_and_say_why_and_the_seed_repeats_them():
     pytest.importorskip("numpyro", reason="needs numpyro: pip install 'prefbench[bayes]'")
     frame, design = planted(12, seed=2), find_design(CONDITIONS)
-    results = [bayes_table(frame, design, draws=100, warmup=100, seed=seed) for seed in (0, 0)]
+    results = [bayes_table(frame, design, draws=100, warmup=100, seed=seed) for seed in (0, 0, 1)]
     table, notes = results[0]
     assert table.is_empty()
     assert "ESS" in notes[0]
     assert "below 400" in notes[0]
-    assert notes == results[1][1]
+    assert notes == results[1][1] != results[2][1]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_model_that_was_compiled_for_other_data_of_the_shape_gives_the_same_draws():
+    pytest.importorskip("numpyro", reason="needs numpyro: pip install 'prefbench[bayes]'")
+    rng = np.random.default_rng(3)
+    weights = np.array([[-1.0, 1.0]])
+
+    def draw(yes):
+        data = HierarchicalData(
+            yes=yes, trials=np.full(yes.shape, 5.0), weights=weights, domain=np.zeros(9, dtype=int)
+        )
+        return fit_hierarchical(data, seed=4, draws=100, warmup=100).log_odds
+
+    one, other = (rng.binomial(5, 0.4, (9, 2, 1)).astype(float) for _ in range(2))
+    first = draw(one)
+    assert not np.array_equal(first, draw(other))
+    np.testing.assert_array_equal(first, draw(one))
+
+
+def test_the_seed_of_the_command_reaches_the_fit(monkeypatch, tmp_path, capsys):
+    from prefbench import bayes
+    from prefbench.cli.results import stats
+    from prefbench.judge import judge_responses
+
+    for name in CONDITIONS:
+        write_responses(tmp_path / name, lambda *_: ["Y", "N"])
+    judge_responses(tmp_path)
+    seeds = []
+
+    def remember(*given, seed, **options):
+        seeds.append(seed)
+        return pl.DataFrame(), []
+
+    monkeypatch.setattr(bayes, "bayes_table", remember)
+    stats(study=tmp_path, bayes=True, seed=5, as_json=True)
+    assert seeds == [5]
+    assert '"seed":5' in capsys.readouterr().out.replace(" ", "")

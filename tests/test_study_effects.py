@@ -74,6 +74,16 @@ def test_the_2x2_is_read_from_the_names_and_estimated_within_prompts(frame, foun
     )
 
 
+def test_the_seed_moves_what_is_drawn_and_nothing_else(frame, found):
+    other = study_statistics(frame, seed=1)
+    moved = {name for name, table in found.tables.items() if not table.equals(other.tables[name])}
+    assert moved == {"factorial_checks", "effects"}
+    checks = zip(*(each.tables["factorial_checks"].to_dicts() for each in (found, other)), strict=True)
+    assert {one["method"] for one, two in checks if one != two} == {"sign_flip", "prompt_bootstrap"}
+    same = [each.tables["effects"].drop("p_sign_flip") for each in (found, other)]
+    assert same[0].equals(same[1])
+
+
 def test_checks_by_other_methods_agree(found):
     checks = found.tables["factorial_checks"]
     for name, row in factorial(found).items():

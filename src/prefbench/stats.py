@@ -68,6 +68,8 @@ class Statistics:
     correction: Correction
     margin: float
     target: Target
+    seed: int
+    """Of the sign flips and the bootstrap."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything ready for JSON: a missing number is None, never NaN.
@@ -85,6 +87,7 @@ class Statistics:
             "correction",
             "margin",
             "target",
+            "seed",
         )
         tables = {name: table.to_dicts() for name, table in self.tables.items()}
         return {
@@ -116,7 +119,8 @@ def study_statistics(  # noqa: PLR0913 - the words of `prefbench stats`
     Differences between temperatures and between conditions are paired within prompts; those between domains and
     between formats compare different prompts, formats within domains. `correction` adjusts p over the pairs of
     one condition (domains, temperatures, formats) or of the study (effects). A condition is stable if the
-    differences of all its temperatures are shown to lie within `margin`. `target` is that of the rates alone.
+    differences of all its temperatures are shown to lie within `margin`. `target` is that of the rates alone,
+    `seed` that of the sign flips and the bootstrap.
 
     Raises DataError for a frame that cannot be read as scores, ConfigError for options that cannot be.
     """
@@ -178,6 +182,7 @@ def study_statistics(  # noqa: PLR0913 - the words of `prefbench stats`
         correction=correction,
         margin=margin,
         target=target,
+        seed=seed,
     )
 
 

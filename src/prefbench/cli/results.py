@@ -100,6 +100,9 @@ def stats(
     bayes_draws: Annotated[
         int, typer.Option(help="With --bayes: draws of each of its four chains, after as many to warm up.")
     ] = 1_000,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of all that draws: sign flips, the bootstrap, --bayes.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write every table to this folder, as .csv files.")
     ] = None,
@@ -135,11 +138,12 @@ def stats(
         correction=correction,  # type: ignore[arg-type]  # checked there, with the nearest name
         margin=margin,
         level=level,
+        seed=seed,
     )
     remarks = confound_notes(study, judge=result.judge, conditions=chosen)
     result = replace(result, notes=[*remarks, *result.notes])
     if bayes:
-        table, told = _check_by_bayes(frame, design, level, bayes_draws)
+        table, told = _check_by_bayes(frame, design, level=level, draws=bayes_draws, seed=seed)
         result = replace(result, tables=result.tables | {"bayes": table}, notes=[*result.notes, *told])
     if out is not None:
         for name, table in result.tables.items():
@@ -224,12 +228,14 @@ def diff(
         print_differences(result)
 
 
-def _check_by_bayes(frame: Any, design: Any, level: float, draws: int) -> Any:
+def _check_by_bayes(frame: Any, design: Any, *, level: float, draws: int, seed: int) -> Any:
     from prefbench.bayes import bayes_table
     from prefbench.cli.progress import StderrProgress
 
     with StderrProgress() as progress:
-        return bayes_table(frame, design, level=level, draws=draws, warmup=draws, progress=progress)
+        return bayes_table(
+            frame, design, level=level, seed=seed, draws=draws, warmup=draws, progress=progress
+        )
 
 
 def _load(study: Path, judge: str | None, conditions: str | None) -> Any:
