@@ -1,5 +1,8 @@
 """Corrections by human labels, part by part: by domain, format and temperature, and on the logit scale."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -202,3 +205,15 @@ def test_a_rate_beyond_its_range_has_no_odds():
         to_log_odds(fit)
     with pytest.raises(ValueError, match="log odds are those of rates"):
         to_log_odds(to_log_odds(paired_cells(np.array([[0.1, 0.5], [0.2, 0.4], [0.3, 0.7]]))))
+
+
+def test_parts_hold_the_truth_where_the_judge_errs_by_condition_format_and_temperature():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        found = importlib.import_module("corrected_parts").part_coverage(300, replications=60, seed=3)
+    corrections = {part: each for part, each in found.items() if part.startswith("ppi")}
+    assert len(corrections) == 8
+    for part, (count, held, error) in corrections.items():
+        assert held > 0.88, (part, count)
+        assert abs(error) < 0.02, part
+    assert found["judge: effects, rate_difference"][1] < 0.6
