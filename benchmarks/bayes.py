@@ -3,7 +3,7 @@
 Without an option: one study of 80 prompts. `--coverage N`: N small studies with effects and N without, how often the
 intervals of both methods hold the truth, how often an effect is found where there is none, and how many fits were
 refused. `--published`: one fit of the published size, with its time and memory. Prompts have random slopes throughout.
-Run: python benchmarks/bayes.py [--coverage 600 | --published] [--seed 7]
+Run: python benchmarks/bayes.py [--coverage 500 | --published] [--seed 7]
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--coverage", type=int, metavar="N", help="small studies of each kind")
     parser.add_argument("--published", action="store_true", help="one fit of the published size")
-    parser.add_argument("--draws", type=int, default=DRAWS, help="with --published")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of a chain; not with --coverage")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     if find_spec("numpyro") is None:
@@ -171,7 +171,7 @@ def main() -> None:
     elif options.published:
         show_one(PUBLISHED, seed=options.seed, draws=options.draws, title="published size")
     else:
-        show_one(ONE, seed=options.seed, draws=500, title="one study")
+        show_one(ONE, seed=options.seed, draws=options.draws, title="one study")
 
 
 if __name__ == "__main__":

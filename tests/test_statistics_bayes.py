@@ -155,7 +155,7 @@ def test_the_table_shows_both_methods_side_by_side(capsys):
 @pytest.fixture(scope="module")
 def fitted():
     pytest.importorskip("numpyro", reason="needs numpyro: pip install 'prefbench[bayes]'")
-    return bayes_table(planted(80, seed=11), find_design(CONDITIONS), level=0.99, draws=500, warmup=500)
+    return bayes_table(planted(80, seed=11), find_design(CONDITIONS), level=0.99)
 
 
 @pytest.mark.long

@@ -95,7 +95,8 @@ def stats(
         typer.Option(help="Human labels of answers, JSON lines; labels.jsonl in the study if it is there."),
     ] = None,
     bayes: Annotated[
-        bool, typer.Option(help="Also fit a hierarchical Bayesian model as a check; takes minutes.")
+        bool,
+        typer.Option(help="Also fit a hierarchical Bayesian model as a check; takes seconds to minutes."),
     ] = False,
     bayes_draws: Annotated[
         int, typer.Option(help="With --bayes: draws of each of its four chains, after as many to warm up.")
