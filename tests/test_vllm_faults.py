@@ -48,6 +48,7 @@ def copy_model(target: Path, *without: str) -> Path:
         ({"seed": 3}, "seed is not yours to set: .* --seed"),
         ({"max_num_seqs": "three"}, "max_num_seqs takes a number, not 'three'"),
         ({"data_parallel_size": "two"}, "data_parallel_size takes a number, not 'two'"),
+        ({"max_lora_rank": "ten"}, "max_lora_rank takes a number, not 'ten'"),
         ({"enforce_eager": "perhaps"}, "enforce_eager takes true or false, not 'perhaps'"),
     ],
 )
