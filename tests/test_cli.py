@@ -315,3 +315,21 @@ def test_checking_a_bad_bank_exits_1_and_names_the_items(tmp_path):
     found = run("prompts", "check", "bank.jsonl", folder=tmp_path)
     assert found.returncode == 1
     assert "d a" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("8", 8),
+        ("true", True),
+        ("float16", "float16"),
+        ("4o-mini", "4o-mini"),
+        ('{cudagraph_mode="PIECEWISE"}', {"cudagraph_mode": "PIECEWISE"}),
+        ('{"cudagraph_mode": "PIECEWISE"}', {"cudagraph_mode": "PIECEWISE"}),
+        ("{broken", "{broken"),
+    ],
+)
+def test_the_value_of_an_option_reads_as_toml_or_as_json(text, value):
+    from prefbench.cli.options import read_options
+
+    assert read_options([f"key={text}"], "engine argument") == {"key": value}

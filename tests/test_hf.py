@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from dataclasses import replace
 
@@ -173,6 +174,38 @@ def test_the_chat_style_uses_the_template_with_thinking_pinned(tiny_tokenizer, t
         assert tokenizer.decode(ids) == f"<system>Be plain.<user>Rain?{end}"
 
 
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        (
+            "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}"
+            "{% endif %}{{ m.content }}{% endfor %}",
+            "System role not supported; leave the system prompt out, or use --prompt-style qa",
+        ),
+        ("{% for m in messages %}{{ m.content", "unexpected end of template.*use --prompt-style qa"),
+    ],
+)
+def test_a_chat_template_that_refuses_a_condition_is_one_clear_error(
+    tiny_model, tmp_path, template, complaint
+):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    backend = open_backend("hf", str(folder), options={})
+    with pytest.raises(ConfigError, match=complaint):
+        backend.identify(Treatment("c", system_prompt="Be plain."))
+
+
+@pytest.mark.parametrize("kept", [5, 5000])
+def test_torn_weights_are_one_clear_error(tiny_model, tmp_path, kept):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ConfigError, match=r"weights is not whole .*copy or download it again"):
+        open_backend("hf", str(folder), options={})
+
+
 @pytest.mark.parametrize("name", ["no/such-model-here", "."])
 def test_an_unknown_model_is_one_clear_error(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -186,6 +219,14 @@ def test_an_unknown_model_is_one_clear_error(name, tmp_path, monkeypatch):
         ({"batchsize": 4}, "did you mean 'batch_size'"),
         ({"batch_size": 0}, "1 or more"),
         ({"dtype": "float7"}, "unknown dtype"),
+        ({"batch_size": "x"}, "batch_size .*takes a whole number, not 'x'"),
+        ({"batch_size": 1.5}, "batch_size .*takes a whole number, not 1.5"),
+        ({"batch_size": True}, "batch_size .*takes a whole number, not True"),
+        ({"enable_thinking": "no"}, "enable_thinking .*takes true or false, not 'no'"),
+        ({"allow_other_base": 5}, "allow_other_base .*takes true or false, not 5"),
+        ({"revision": 1234567}, "revision .*takes text, not 1234567"),
+        ({"device": "tpu:7"}, "device 'tpu:7' cannot be used .*choose auto, cpu"),
+        ({"device": "cuda:99"}, "device 'cuda:99' cannot be used .*choose auto, cpu"),
     ],
 )
 def test_a_wrong_option_is_named(tiny_model, options, complaint):

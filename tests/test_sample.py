@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,6 +234,25 @@ def test_a_failed_prompt_is_on_record_and_tried_again(study, bank):
     write_bank(bank, make_items(3))
     (report,) = study().conditions
     assert (report.written, report.kept) == (2, 10)
+
+
+def test_a_prompt_that_cannot_be_answered_stops_no_other_model(study, tiny_model, bank, tmp_path):
+    items = make_items(3)
+    items[1] = items[1].model_copy(update={"prompt": "rain " * 400})
+    write_bank(bank, items)
+    merged = shutil.copytree(tiny_model, tmp_path / "merged")
+    study.folder.mkdir()
+    conditions = [
+        f'[[conditions]]\nname = "{name}"\nmodel = "{model}"\n'
+        for name, model in (("condition_1_base", tiny_model), ("condition_2_merged", merged))
+    ]
+    (study.folder / "prefbench.toml").write_text("".join(conditions))
+    with pytest.raises(BackendError, match="4 prompts have no answers") as caught:
+        study(model=None)
+    for name in ("condition_1_base", "condition_2_merged"):
+        assert str(study.folder / name / "errors.jsonl") in str(caught.value)
+    written = [len(lines) for lines in contents(study.folder).values()]
+    assert written == [2, 2, 3, 3] * 2  # two domains at two temperatures, of both models
 
 
 def test_a_study_file_names_the_conditions(study, tiny_model):

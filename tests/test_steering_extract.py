@@ -264,6 +264,31 @@ def test_what_cannot_be_extracted_is_named(tiny_model, arguments, complaint):
         extract_vector(**given)
 
 
+@pytest.mark.parametrize(
+    ("out", "layer", "kind", "complaint"),
+    [
+        ("warmth.gguf", None, ConfigError, "written as .safetensors; name it warmth.safetensors"),
+        ("file/warmth.safetensors", None, DataError, "cannot be written"),
+        (".", None, ConfigError, "written as .safetensors"),
+        ("warmth.safetensors", 99, ConfigError, "layer 99: the model has"),
+    ],
+)
+def test_what_could_not_be_written_is_found_out_before_anything_is_sampled(
+    tiny_model, definition, tmp_path, monkeypatch, out, layer, kind, complaint
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("prefbench.trait_vectors.sample_rollouts", lambda *_, **__: pytest.fail("sampled"))
+    with pytest.raises(kind, match=complaint):
+        extract_vector(definition, model=str(tiny_model), out=tmp_path / out, layer=layer)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_a_recipe_of_no_temperature_is_refused(temperature):
+    with pytest.raises(ConfigError, match="must be a finite number, 0 or more"):
+        Recipe(temperature=temperature)
+
+
 # Pairing and filtering
 
 

@@ -320,6 +320,8 @@ def test_vectors_from_the_command_line(tiny_model, tmp_path):
     assert orjson.loads(checked.stdout)["additions"][0]["dose"] == pytest.approx(0.1)
     table = run("vectors", "check", "--model", model, "--vector", vector, folder=tmp_path)
     assert "all checks passed: 16 of 16" in table.stdout
+    for step in ("loading", "proving that the trait vectors act"):
+        assert step in checked.stderr
     assert "assertiveness" in run("vectors", "traits", folder=tmp_path).stdout
 
 

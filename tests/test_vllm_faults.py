@@ -48,6 +48,7 @@ def copy_model(target: Path, *without: str) -> Path:
         ({"seed": 3}, "seed is not yours to set: .* --seed"),
         ({"max_num_seqs": "three"}, "max_num_seqs takes a number, not 'three'"),
         ({"data_parallel_size": "two"}, "data_parallel_size takes a number, not 'two'"),
+        ({"max_lora_rank": "ten"}, "max_lora_rank takes a number, not 'ten'"),
         ({"enforce_eager": "perhaps"}, "enforce_eager takes true or false, not 'perhaps'"),
     ],
 )
@@ -110,10 +111,11 @@ def test_a_folder_that_is_no_whole_model_is_named(tmp_path, without, complaint):
     assert str(tmp_path / "model") in str(caught.value)
 
 
-def test_torn_weights_are_named(tmp_path):
+@pytest.mark.parametrize("kept", [5, 5000])
+def test_torn_weights_are_named(tmp_path, kept):
     model = copy_model(tmp_path / "model")
     path = model / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:5000])
+    path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ConfigError, match=r"a file of its weights is not whole .*copy or download it again"):
         start(model)
 

@@ -262,6 +262,8 @@ def test_what_cannot_go_with_steering_is_refused_by_name(given):
         refuse_arguments(given)
     with pytest.raises(ConfigError, match="names an architecture"):
         refuse_arguments({"hf_overrides": {"architectures": ["Other"]}})
+    with pytest.raises(ConfigError, match=r"hf_overrides takes a table, such as .*not 'abc'"):
+        refuse_arguments({"hf_overrides": "abc"})
     refuse_arguments({"tensor_parallel_size": 2, "pipeline_parallel_size": 1, "compilation_config": 3})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -34,6 +35,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.answers < 0 or self.max_tokens < 1 or (self.questions is not None and self.questions < 1):
             raise ConfigError("rollouts, tokens and questions must be 1 or more")
+        if not 0 <= self.temperature < math.inf:
+            raise ConfigError(f"temperature {self.temperature} must be a finite number, 0 or more")
 
     def without_answers(self) -> Recipe:
         """Return the recipe for a method that reads the prompts alone."""

@@ -78,7 +78,7 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     model's weights.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
-    BackendError if the model fails for every request.
+    BackendError if the model fails for every request, and at the end if some prompts have no answers.
     """
     folder = Path(study)
     config = load_study(folder)
@@ -119,6 +119,9 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     report = SampleReport(folder, name, reason)
     for shared_model, group in group_by_model(conditions).items():
         run.sample_model(shared_model, group, folder, report)
+    # one prompt that cannot be answered keeps no other condition from being sampled
+    if failed := [each for each in report.conditions if each.failed]:
+        raise BackendError(describe_failures(failed))
     return report
 
 
@@ -145,8 +148,6 @@ class _Run:
             todo = [cell for cell in cells if any(file.missing for file in cell.files)]
             if todo:
                 self._sample_cells(model, todo)
-        if failed := [each for each in report.conditions if each.failed]:
-            raise BackendError(describe_failures(failed))
 
     def _plan_cell(self, condition: Condition, folder: Path, locks: ExitStack) -> Cell:
         target = ConditionFolder(condition.name, folder / condition.name)

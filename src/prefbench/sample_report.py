@@ -47,7 +47,8 @@ def describe_failures(failed: Sequence[ConditionReport]) -> str:
     """Return one line for the prompts that have no answers."""
     total = sum(report.failed for report in failed)
     first = failed[0]
+    files = ", ".join(str(report.folder / "errors.jsonl") for report in failed)
     return (
-        f"{total} prompts have no answers (first: {first.first_error}); all are in {first.folder / 'errors.jsonl'}; "
+        f"{total} prompts have no answers (first: {first.first_error}); all are in {files}; "
         "the other records are written, and the same command tries the missing ones again"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -134,6 +135,18 @@ def writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror}); make room or give write permission, then run the same "
             "command again: finished records are kept"
         ) from error
+
+
+def require_writable(path: Path) -> None:
+    """Raise DataError if no file can be put at `path`: before the work that it is to hold. Nothing is made."""
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        folder = next(each for each in path.absolute().parents if each.exists())
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, f"{folder} may not be written to")
 
 
 @contextmanager

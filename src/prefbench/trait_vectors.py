@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from prefbench.backends import SteeringBackend, Treatment, choose_backend, close_backend, open_backend
 from prefbench.bank import load_bank
-from prefbench.conditions import make_treatment
+from prefbench.conditions import describe_source, make_treatment
 from prefbench.demo_model import locate_model
 from prefbench.errors import ConfigError, unknown_name
 from prefbench.progress import Progress, Silent
@@ -26,8 +26,10 @@ from prefbench.steering.directions import (
     estimate_directions,
     explain_weak,
 )
+from prefbench.steering.sites import find_blocks
 from prefbench.steering.traits import TraitDefinition, load_trait
-from prefbench.steering.vectors import hash_file
+from prefbench.steering.vectors import hash_file, require_suffix
+from prefbench.store import require_writable
 from prefbench.study import Condition, VectorChoice
 
 READ_AT_ONCE = 8
@@ -61,14 +63,15 @@ def extract_vector(  # noqa: PLR0913 - the words of `prefbench vectors extract`
     Raises ConfigError if too few pairs are left, and what the backend raises.
     """
     definition = load_trait(trait) if isinstance(trait, str) else trait
+    how = Extraction(method, recipe or Recipe(), layer, keep, prompt_style)
+    progress = progress or Silent()
+    if out is not None:  # found out now, not when the work is done
+        require_suffix(Path(out))
+        require_writable(Path(out))
+    progress.start(f"loading {describe_source(model)} (hf)", 1)
     backend = open_backend("hf", locate_model(model), options=backend_options or {})
-    vector, rollouts = extract_from_backend(
-        backend,
-        definition,
-        Extraction(method, recipe or Recipe(), layer, keep, prompt_style),
-        model=model,
-        progress=progress or Silent(),
-    )
+    progress.advance(1)
+    vector, rollouts = extract_from_backend(backend, definition, how, model=model, progress=progress)
     if out is not None:
         save_vector(vector, out)
     return vector, rollouts
@@ -90,6 +93,11 @@ class Extraction:
         if self.method == "last_token" and self.keep is not None:
             raise ConfigError("method last_token samples no answers, so there is nothing to filter")
 
+    def check_layer(self, blocks: int) -> None:
+        """Raise ConfigError if the layer that was asked for is none of so many."""
+        if self.layer is not None and not 0 <= self.layer < blocks:
+            raise ConfigError(f"layer {self.layer}: the model has {blocks} blocks (0 to {blocks - 1})")
+
     @property
     def reads_answers(self) -> bool:
         """Whether hidden states are read at the answers' tokens, and not at the prompt's last."""
@@ -100,6 +108,7 @@ def extract_from_backend(
     backend: Any, definition: TraitDefinition, how: Extraction, *, model: str, progress: Progress
 ) -> tuple[TraitVector, list[Rollout]]:
     """Extract a trait vector from the model of an opened HfBackend; see `extract_vector`."""
+    how.check_layer(len(find_blocks(backend.model)))
     recipe = how.recipe if how.reads_answers else how.recipe.without_answers()
     rollouts = sample_rollouts(backend, definition, recipe, style=how.prompt_style, progress=progress)
     pairs, counts = pair_up(rollouts, need_answer=how.reads_answers)
@@ -119,7 +128,7 @@ def extract_from_backend(
     return replace(vector, model=model, weights=backend.weights, origin=origin), rollouts
 
 
-def check_vectors(
+def check_vectors(  # noqa: PLR0913 - the words of `prefbench vectors check`
     vectors: Sequence[VectorChoice],
     *,
     model: str,
@@ -129,6 +138,7 @@ def check_vectors(
     strict: bool = False,
     backend: str = "auto",
     backend_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Prove on a model that vectors act as they say: the checks that run before a steered condition is sampled.
 
@@ -138,7 +148,10 @@ def check_vectors(
     """
     if not vectors:
         raise ConfigError("no vector: give at least one with --vector FILE@dose=0.3")
+    items = load_bank(prompts)
     name, _ = choose_backend(backend)
+    progress = progress or Silent()
+    progress.start(f"loading {describe_source(model)} ({name})", 1)
     opened = cast(
         "SteeringBackend",
         open_backend(name, locate_model(model), options=backend_options or {}, needs=frozenset({"steering"})),
@@ -153,7 +166,11 @@ def check_vectors(
     treatment = make_treatment(condition)
     try:
         identity = opened.identify(treatment)
-        figures = opened.check_steering(treatment, load_bank(prompts), strict=strict)
+        opened.describe()  # some start only now
+        progress.advance(1)
+        progress.start("proving that the trait vectors act", 1)
+        figures = opened.check_steering(treatment, items, strict=strict)
+        progress.advance(1)
     finally:
         close_backend(opened)
     return {"model": model, "backend": name, "additions": identity["steering"], **figures}
@@ -221,9 +238,6 @@ def _make_vector(
     definition: TraitDefinition, contrast: Contrast, how: Extraction, progress: Progress
 ) -> TraitVector:
     directions, quality = estimate_directions(contrast, how.method)
-    blocks = len(quality)
-    if how.layer is not None and not 0 <= how.layer < blocks:
-        raise ConfigError(f"layer {how.layer}: the model has {blocks} blocks (0 to {blocks - 1})")
     chosen, reason = choose_layer(quality) if how.layer is None else (how.layer, "asked for")
     if warning := explain_weak(quality[chosen]):
         progress.warn(f"{definition.trait}, layer {chosen}: {warning}")
@@ -232,7 +246,7 @@ def _make_vector(
         vectors=dict(enumerate(directions)),
         method=how.method,
         token_rule=TOKEN_RULES[how.method],
-        blocks=blocks,
+        blocks=len(quality),
         hidden_norms={block: each.hidden_norm for block, each in enumerate(quality)},
         pairs=len(contrast.positive),
         recommended_layer=chosen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,16 +93,20 @@ def read_factors(pairs: list[str] | None) -> dict[str, list[str]]:
 
 
 def read_options(pairs: list[str] | None, what: str) -> dict[str, Any]:
-    """Return key=value pairs with their values as TOML reads them (8, 0.9, true), else as text."""
+    """Return key=value pairs with their values as TOML or JSON reads them (8, 0.9, true, {"a": 1}), else as text."""
+    return {name: _read_value(text) for name, text in read_pairs(pairs, what).items()}
+
+
+def _read_value(text: str) -> Any:
+    import json
     import tomllib
 
-    values: dict[str, Any] = {}
-    for name, text in read_pairs(pairs, what).items():
-        try:
-            values[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[name] = text
-    return values
+    with suppress(tomllib.TOMLDecodeError):
+        return tomllib.loads(f"value = {text}")["value"]
+    if text.lstrip().startswith(("{", "[")):
+        with suppress(json.JSONDecodeError):
+            return json.loads(text)
+    return text
 
 
 def read_vectors(texts: list[str] | None) -> list[VectorChoice] | None:

@@ -73,9 +73,14 @@ def extract(
     from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
     from prefbench.rollouts import Recipe
+    from prefbench.store import require_writable
     from prefbench.trait_vectors import describe_vector, extract_vector
 
     target = _free(out or Path(f"{Path(trait).stem}.safetensors"), force)
+    if rollouts is not None:
+        if rollouts.exists():
+            raise ConfigError(f"{rollouts}: is there already; give --rollouts another file")
+        require_writable(rollouts)
     recipe = Recipe(answers, max_tokens, temperature, seed=seed, questions=questions)
     with StderrProgress() as progress:
         _, sampled = extract_vector(
@@ -224,18 +229,21 @@ def check(
     Example:  prefbench vectors check --model Qwen/Qwen3-8B-Base --vector warmth.safetensors@dose=0.3
     """
     from prefbench.cli.output import note, print_json
+    from prefbench.cli.progress import StderrProgress
     from prefbench.trait_vectors import check_vectors
 
-    figures = check_vectors(
-        read_vectors(vector) or [],
-        model=model,
-        prompts=prompts,
-        prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where prompts are put
-        system_prompt=system_prompt,
-        strict=strict,
-        backend=backend,
-        backend_options=read_options(backend_option, "backend option"),
-    )
+    with StderrProgress() as progress:
+        figures = check_vectors(
+            read_vectors(vector) or [],
+            model=model,
+            prompts=prompts,
+            prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where prompts are put
+            system_prompt=system_prompt,
+            strict=strict,
+            backend=backend,
+            backend_options=read_options(backend_option, "backend option"),
+            progress=progress,
+        )
     if as_json:
         print_json(figures)
         return
@@ -338,8 +346,6 @@ def _load_filter(name: str) -> Filter:
 def _write_rollouts(path: Path, sampled: list[Rollout]) -> None:
     from prefbench.store import Appender
 
-    if path.exists():
-        raise ConfigError(f"{path}: is there already; give --rollouts another file")
     with Appender(path) as appender:
         appender.append([each.to_dict() for each in sampled])
 

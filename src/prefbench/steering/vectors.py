@@ -150,9 +150,13 @@ def load_vector(path: Path | str) -> TraitVector:
 
 
 def save_vector(vector: TraitVector, path: Path | str) -> None:
-    """Write a trait vector, whole or not at all. Raises DataError if it cannot be written or is not finite."""
+    """Write a trait vector, whole or not at all.
+
+    Raises DataError if it cannot be written or is not finite, ConfigError for another suffix than .safetensors.
+    """
     save = _safetensors().save
     path = Path(path)
+    require_suffix(path)
     check_vector(vector, str(path))
     tensors = {
         f"{KEY}{layer}": np.ascontiguousarray(values, dtype=np.float32)
@@ -163,6 +167,15 @@ def save_vector(vector: TraitVector, path: Path | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(_sort_header(save(tensors, metadata=to_metadata(vector))))
         temporary.replace(path)
+
+
+def require_suffix(path: Path) -> None:
+    """Raise ConfigError for the name of another format: files are told apart by it when they are read."""
+    if path.suffix != ".safetensors":
+        raise ConfigError(
+            f"{path}: vectors are written as .safetensors; name it {path.with_suffix('.safetensors').name}, and turn "
+            "that into another format with prefbench vectors convert"
+        )
 
 
 def hash_file(path: Path | str) -> str:

@@ -11,7 +11,7 @@ from prefbench.backends.base import Completion, Request, Treatment
 from prefbench.backends.hf.adapters import Adapters
 from prefbench.backends.hf.decoding import BlockDecoder, Prompt
 from prefbench.backends.hf.loading import identify_model, load_model
-from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, resolve_style
+from prefbench.backends.hf.prompts import QA_STOP, encode_prompt, require_renderable, resolve_style
 from prefbench.backends.hf.proving import prove_treatment
 from prefbench.backends.hf.threads import choose_threads, use_threads
 from prefbench.errors import BackendError, ConfigError, PrefbenchWarning
@@ -89,6 +89,7 @@ class HfBackend:
         """Return the weights, the adapter's, the number format, how prompts are put, and what is added where."""
         template = self._tokenizer.chat_template
         style = self._style(treatment)
+        require_renderable(self._tokenizer, treatment, style=style, enable_thinking=self._enable_thinking)
         return {
             "weights": self._identity,
             "adapter_weights": self._adapters.identify(treatment.adapter),

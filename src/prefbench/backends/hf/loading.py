@@ -18,10 +18,11 @@ FULL_HASH_LIMIT = 4 * 2**30
 def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> tuple[Any, Any]:
     """Return (model in evaluation mode on its device, tokenizer). Code from the hub is never run.
 
-    Raises ConfigError if there is no such model, BackendError if it does not fit into memory.
+    Raises ConfigError if there is no such model or device, BackendError if it does not fit into memory.
     """
     import huggingface_hub
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -32,6 +33,7 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
         Path(name).is_dir() or not hub_is_reachable()
     )  # spares the hub's long retries where there is no network
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    _require_device(device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             name, revision=revision, padding_side="left", local_files_only=local
@@ -44,6 +46,11 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
         raise BackendError(
             f"model {name!r} does not fit into the memory of {device}: use a smaller one"
         ) from error
+    except SafetensorError as error:
+        raise ConfigError(
+            f"model {name!r} cannot be loaded: a file of its weights is not whole ({_first_line(error)}); copy or "
+            "download it again"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"model {name!r} cannot be loaded: {_first_line(error)}; give a folder with config.json, weights and "
@@ -51,6 +58,19 @@ def load_model(name: str, *, revision: str | None, dtype: str, device: str) -> t
         ) from error
     require_words(name, tokenizer)
     return model, tokenizer
+
+
+def _require_device(device: str) -> None:
+    """Raise ConfigError for a device that torch does not know or does not find here."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"device {device!r} cannot be used ({_first_line(error)}); choose auto, cpu, or a GPU that is here, "
+            "such as cuda or cuda:1"
+        ) from error
 
 
 def require_words(name: str, tokenizer: Any) -> None:

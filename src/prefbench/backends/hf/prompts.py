@@ -46,10 +46,29 @@ def encode_prompt(
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def require_renderable(
+    tokenizer: Any, treatment: Treatment, *, style: PromptStyle, enable_thinking: bool
+) -> None:
+    """Raise ConfigError if prompts cannot be put in this style: before the first of them is, not in the middle."""
+    encode_prompt(tokenizer, "What do you prefer?", treatment, style=style, enable_thinking=enable_thinking)
+
+
 def render_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, enable_thinking: bool) -> str:
-    """Return a conversation in the tokenizer's chat template, up to where the model's answer begins."""
-    return str(
-        tokenizer.apply_chat_template(
+    """Return a conversation in the tokenizer's chat template, up to where the model's answer begins.
+
+    Raises ConfigError for a template that is broken or refuses these messages; some know no system prompt.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
         )
-    )
+    except TemplateError as error:
+        roles = " and ".join(dict.fromkeys(message["role"] for message in messages))
+        system = "leave the system prompt out, or " if messages[0]["role"] == "system" else ""
+        raise ConfigError(
+            f"the chat template of model {tokenizer.name_or_path!r} cannot take messages of {roles}: {error}; {system}"
+            "use --prompt-style qa or completion"
+        ) from error
+    return str(text)

@@ -48,7 +48,9 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
 def _check_numbers(given: Mapping[str, Any], types: Mapping[str, Any]) -> None:
     """Raise ConfigError for text where only numbers fit: vLLM reckons with it before it looks."""
     for name, value in given.items():
-        kinds = set(get_args(types[name]) or [types[name]]) - {type(None)}
+        # the members of a union, or the types of a Literal's values
+        members = get_args(types[name]) or [types[name]]
+        kinds = {each if isinstance(each, type) else type(each) for each in members} - {type(None)}
         if isinstance(value, str) and kinds <= {int, float, bool}:
             wanted = "true or false" if kinds == {bool} else "a number"
             raise ConfigError(f"engine argument {name} takes {wanted}, not {value!r}")

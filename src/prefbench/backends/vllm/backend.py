@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from prefbench.backends.base import Completion, Request, Treatment
 from prefbench.backends.hf.loading import identify_model
-from prefbench.backends.hf.prompts import resolve_style
+from prefbench.backends.hf.prompts import require_renderable, resolve_style
 from prefbench.backends.hf.proving import spread
 from prefbench.backends.vllm.adapters import Adapters
 from prefbench.backends.vllm.arguments import check_arguments, lora_arguments, platform_arguments
@@ -77,6 +77,9 @@ class VllmBackend:
         """Return the weights, the adapter's, the number format, how prompts are put, and whether draws are seeded."""
         template = self._parts.tokenizer.chat_template
         style = self._style(treatment)
+        require_renderable(
+            self._parts.tokenizer, treatment, style=style, enable_thinking=self._enable_thinking
+        )
         adapter = self._adapters.identify(treatment.adapter)
         steering = {"steering": self._steering.plan(treatment).describe()} if treatment.vectors else {}
         if treatment not in self._treatments:

@@ -52,7 +52,8 @@ _KNOWN = (
         wrong_input=True,
     ),
     _Known(
-        r"Unterminated string|Expecting .* delimiter|deserializing header|InvalidHeader|MetadataIncompleteBuffer",
+        r"Unterminated string|Expecting .* delimiter|deserializing header|InvalidHeader|MetadataIncompleteBuffer"
+        r"|unpack requires a buffer",
         "a file of its weights is not whole",
         "copy or download it again",
         wrong_input=True,

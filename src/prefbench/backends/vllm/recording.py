@@ -39,7 +39,7 @@ class Recording:
         if layer not in self.hidden or len(self.hidden[layer]) != len(self.places):
             raise BackendError(
                 f"block {layer} was not seen by the checks: the model ran in a CUDA graph as a whole; start the engine "
-                "with --engine compilation_config={'cudagraph_mode':'PIECEWISE'}"
+                "with --engine 'compilation_config={cudagraph_mode=\"PIECEWISE\"}'"
             )
         places = np.concatenate(self.places)
         order = np.lexsort((places[:, 1], places[:, 0]))

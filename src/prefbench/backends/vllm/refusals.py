@@ -33,7 +33,12 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
     for name, refused in found.items():
         if refused:
             raise ConfigError(f"engine argument {name} cannot go with trait vectors: {_WHY[name]}; {_CURE}")
-    if _as_mapping(given.get("hf_overrides")).get("architectures"):
+    overrides = given.get("hf_overrides") or {}
+    if not isinstance(overrides, Mapping):
+        raise ConfigError(
+            f"engine argument hf_overrides takes a table, such as {{rope_theta=1e6}}, not {overrides!r}"
+        )
+    if overrides.get("architectures"):
         raise ConfigError(
             "engine argument hf_overrides names an architecture, and steering has to choose the model's class: "
             "leave that out, or sample the steered conditions with --backend hf"
