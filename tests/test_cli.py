@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -304,3 +305,21 @@ def test_checking_a_bad_bank_exits_1_and_names_the_items(tmp_path):
     found = run("prompts", "check", "bank.jsonl", folder=tmp_path)
     assert found.returncode == 1
     assert "d a" in found.stdout
+
+
+def test_stats_takes_the_labels_of_the_one_person_who_labelled(folder, tmp_path):
+    """What `prefbench label` has written is found; labels of no use, or of several people, end in a note."""
+    study = tmp_path / "study"
+    shutil.copytree(folder / "study", study)
+
+    def notes_after(key: str) -> str:
+        command = [sys.executable, "-m", "prefbench", "label", "--study", str(study)]
+        subprocess.run(command, input=key, capture_output=True, text=True, timeout=60, check=True)
+        found = orjson.loads(run("stats", "--study", str(study), "--json").stdout)
+        assert ("corrected" in found["tables"]) == (key == "y\n")
+        return "; ".join(found["notes"])
+
+    assert "labels/human.jsonl: holds no label" in notes_after("s\n")
+    assert "nothing is corrected" not in notes_after("y\n")
+    shutil.copy(study / "labels" / "human.jsonl", study / "labels" / "ann.jsonl")
+    assert "ann, human have labelled the study; choose one with --labels" in notes_after("n\n")
