@@ -46,7 +46,7 @@ def judge_error_table(cells: LabelledCells, able: Sequence[int]) -> tuple[pl.Dat
     for place, row in enumerate(rows):
         row["sensitivity"] = float(errors.sensitivity[place])
         row["specificity"] = float(errors.specificity[place])
-    names = [row["condition"] for row in rows]
+    names = [cells.cells[place].condition for place in able]
     return make_table(rows, ERROR_COLUMNS), _differential_notes(errors, names) if len(rows) > 1 else []
 
 
