@@ -323,3 +323,22 @@ def test_stats_takes_the_labels_of_the_one_person_who_labelled(folder, tmp_path)
     assert "nothing is corrected" not in notes_after("y\n")
     shutil.copy(study / "labels" / "human.jsonl", study / "labels" / "ann.jsonl")
     assert "ann, human have labelled the study; choose one with --labels" in notes_after("n\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("judge", "--judge", "lexical", "--batch"),
+            "unknown option of judge 'lexical' 'batch': known: none",
+        ),
+        (("stats", "--factors", "finetuning="), "names nothing"),
+        (("power", "--power", "80"), "not 0.8, 80.0 and 0.95"),
+        (("judge", "calibrate", "nowhere"), "nowhere: no such file; check the path"),
+    ],
+)
+def test_the_line_of_an_error_names_what_was_given(folder, arguments, told):
+    found = run(*arguments, "--study", "study", folder=folder)
+    assert found.returncode in (2, 3)
+    assert told in found.stderr
+    assert len(found.stderr.splitlines()) == 1
