@@ -156,7 +156,11 @@ def test_a_judge_that_errs_in_one_condition_alone_is_seen_there(study):
 def test_a_constant_judge_is_no_better_than_the_constant_answer(study):
     result = calibrate(study, "always")
     found = row(result)
-    assert found["kappa"] == found["kappa_low"] == found["kappa_high"] == 0
+    assert (found["kappa"], found["kappa_low"], found["kappa_high"]) == (
+        0,
+        None,
+        None,
+    )  # no resample moves it
     assert found["accuracy"] == found["base_rate"]
     assert found["judge_rate"] == 1
     assert found["constant_accuracy"] == max(found["base_rate"], 1 - found["base_rate"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -333,3 +334,40 @@ def test_the_value_of_an_option_reads_as_toml_or_as_json(text, value):
     from prefbench.cli.options import read_options
 
     assert read_options([f"key={text}"], "engine argument") == {"key": value}
+
+
+def test_stats_takes_the_labels_of_the_one_person_who_labelled(folder, tmp_path):
+    """What `prefbench label` has written is found; labels of no use, or of several people, end in a note."""
+    study = tmp_path / "study"
+    shutil.copytree(folder / "study", study)
+
+    def notes_after(key: str) -> str:
+        command = [sys.executable, "-m", "prefbench", "label", "--study", str(study)]
+        subprocess.run(command, input=key, capture_output=True, text=True, timeout=60, check=True)
+        found = orjson.loads(run("stats", "--study", str(study), "--json").stdout)
+        assert ("corrected" in found["tables"]) == (key == "y\n")
+        return "; ".join(found["notes"])
+
+    assert "labels/human.jsonl: holds no label" in notes_after("s\n")
+    assert "nothing is corrected" not in notes_after("y\n")
+    shutil.copy(study / "labels" / "human.jsonl", study / "labels" / "ann.jsonl")
+    assert "ann, human have labelled the study; choose one with --labels" in notes_after("n\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("judge", "--judge", "lexical", "--batch"),
+            "unknown option of judge 'lexical' 'batch': known: none",
+        ),
+        (("stats", "--factors", "finetuning="), "names nothing"),
+        (("power", "--power", "80"), "not 0.8, 80.0 and 0.95"),
+        (("judge", "calibrate", "nowhere"), "nowhere: no such file; check the path"),
+    ],
+)
+def test_the_line_of_an_error_names_what_was_given(folder, arguments, told):
+    found = run(*arguments, "--study", "study", folder=folder)
+    assert found.returncode in (2, 3)
+    assert told in found.stderr
+    assert len(found.stderr.splitlines()) == 1

@@ -202,3 +202,13 @@ def test_one_prompt_in_common_is_not_enough():
     other = [cell(1, 9, domain="ethical"), cell(3, 7, condition=DPO, domain="ethical")]
     with pytest.raises(DataError, match="each alone in its domain"):
         compare_conditions(pl.concat([frame, frame_of(*other)]), BASE, DPO)
+
+
+def test_mcnemar_counts_prompts_and_not_their_temperatures(frame):
+    """Three records of one prompt are one label: copying every prompt to more temperatures proves nothing more."""
+    one = frame.filter(pl.col("temperature") == 1.0)
+    copies = pl.concat([one, *(one.with_columns(temperature=pl.lit(at)) for at in (0.7, 1.5))])
+    once, thrice = (compare_conditions(each, BASE, DPO) for each in (one, copies))
+    assert once.mcnemar == thrice.mcnemar
+    moved = thrice.tables["transitions"].filter(pl.col("first") != pl.col("second"))["n_records"].sum()
+    assert moved == 3 * (once.mcnemar.gained + once.mcnemar.lost)

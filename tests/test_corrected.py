@@ -154,6 +154,30 @@ def test_a_condition_without_errors_of_one_kind_has_one_reason_and_its_name(fram
     assert any(f"{CELLS[2]} has no answer labelled N" in note for note in result.notes)
     assert not corrected(result, "rogan_gladen")
     assert "finetuning" in corrected(result, "ppi_plus_plus")
+    errors = {row["condition"]: row for row in result.tables["judge_errors"].to_dicts()}
+    assert [errors[name]["specificity"] for name in CELLS] == [1.0, 1.0, None, 1.0]
+    assert {row["sensitivity"] for row in errors.values()} == {1.0}
+    cannot = [note for note in result.notes if "cannot be tested" in note]
+    assert cannot == [
+        "whether the judge's specificity differs between conditions cannot be tested: there is no answer labelled N "
+        f"of {CELLS[2]}"
+    ]
+
+
+def test_what_the_judge_has_no_odds_of_says_so_as_all_estimates_do(frame):
+    only_yes = frame.with_columns(yes=pl.col("yes") + pl.col("no"), no=pl.lit(0))
+    result = with_labels(only_yes, label_answers(frame))
+    rows = result.tables["corrected"].filter(pl.col("estimate").is_null())
+    assert rows.height
+    assert rows["method"].str.starts_with("none: ").all()
+
+
+def test_domains_without_labels_are_named_where_a_correction_is_made(frame):
+    domain = frame["domain"][0]
+    few = [each for each in label_answers(frame) if each.key.domain == domain and each.key.id.endswith("1")]
+    result = with_labels(frame, few)
+    assert any("labels of 3 prompts" in note for note in result.notes)
+    assert not any("no labels in" in note for note in result.notes)
 
 
 def test_an_unknown_format_is_in_no_group(frame):

@@ -333,3 +333,16 @@ def test_two_positions_are_a_paired_t_test():
         equal_profile(data[:2])
     with pytest.raises(ValueError, match="in its own way"):
         equal_profile(np.ones((30, 4)))
+
+
+@pytest.mark.parametrize("prompts", [2, 5, 40])
+def test_values_that_no_resample_moves_have_no_zero_width_interval(prompts):
+    """A judge that is always wrong, or wrong on half of each prompt, is not known to be so without error."""
+    wrong = estimate_agreement(np.tile([1.0, 0.0], (prompts, 1)), np.arange(prompts))
+    share = 1 - 0.05 ** (1 / prompts)
+    assert (wrong.observed.low, wrong.observed.high) == pytest.approx((0.0, share))
+    for found in (wrong.kappa, wrong.ac1, wrong.alpha):
+        assert (found.low, found.high, found.method) == (None, None, "none")
+    half = estimate_agreement(np.tile([[1.0, 1.0], [1.0, 0.0]], (prompts, 1)), np.arange(prompts).repeat(2))
+    assert half.observed.low == pytest.approx(0.5 - share / 2)
+    assert half.observed.high == pytest.approx(0.5 + share / 2)

@@ -12,6 +12,7 @@ from prefbench.statistics import (
     CellFit,
     Contrast,
     bootstrap_contrasts,
+    bootstrap_rate,
     cell_estimate,
     contrast_estimate,
     factorial_contrasts,
@@ -260,6 +261,18 @@ def test_the_bootstrap_keeps_strata_whole():
     within = bootstrap_contrasts(rates, contrast, strata=[0] * 20 + [1] * 20)[0]
     across = bootstrap_contrasts(rates, contrast)[0]
     assert within.high - within.low < 0.1 * (across.high - across.low)
+
+
+def test_a_bootstrap_without_spread_has_no_interval_rather_than_none_wide():
+    """15 prompts that all moved by nothing, or by .1, are no proof that all prompts would."""
+    rates = np.column_stack([np.full(15, 0.3), np.full(15, 0.3), np.linspace(0, 1, 15)])
+    names = {"alike": [-1.0, 1.0, 0.0], "moving": [-1.0, 0.0, 1.0]}
+    contrasts = [Contrast(name, "simple", np.array(weights)) for name, weights in names.items()]
+    alike, moving = bootstrap_contrasts(rates, contrasts)
+    assert (alike.estimate, alike.low, alike.high, alike.p) == (0.0, None, None, None)
+    assert moving.low < moving.estimate < moving.high
+    rate = bootstrap_rate(rates[:, 0])
+    assert (rate.estimate, rate.low, rate.high) == (pytest.approx(0.3), None, None)
 
 
 def test_a_bootstrap_of_nothing_is_refused():

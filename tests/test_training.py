@@ -23,8 +23,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from prefbench.adapter_files import read_adapter  # noqa: E402
 from prefbench.backends import Treatment, open_backend  # noqa: E402
 from prefbench.errors import BackendError, ConfigError, DataError, MissingExtraError  # noqa: E402
-from prefbench.store import locked, read_json  # noqa: E402
 from prefbench.progress import Silent  # noqa: E402
+from prefbench.store import locked, read_json  # noqa: E402
 from prefbench.training import read_pairs, train_dpo  # noqa: E402
 from prefbench.training.dpo import is_out_of_memory  # noqa: E402
 from prefbench.training.encoding import encode_pair  # noqa: E402

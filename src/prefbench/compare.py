@@ -53,7 +53,7 @@ class Comparison:
     sizes: EffectSizes
     """The difference on other scales."""
     mcnemar: McNemarTest | None
-    """Mid-p test on majority labels, for those who ask; None if no label changed."""
+    """Mid-p test on one majority label a prompt, for those who ask; None if no label changed."""
     n_first_only: int
     """Prompts with a rate in the first condition and no match at the same temperature in the second."""
     n_second_only: int
@@ -135,7 +135,7 @@ def compare_conditions(
         p_sign_flip=sign_flip_p(differences, seed=seed),
         equivalence=paired_equivalence(differences, margin, strata=domains, level=level),
         sizes=describe_effect(prompts["first"].to_numpy(), prompts["second"].to_numpy()),
-        mcnemar=_test_labels(tables["transitions"]),
+        mcnemar=_test_labels(prompts),
         n_first_only=unpaired[0],
         n_second_only=unpaired[1],
         tables=tables,
@@ -158,8 +158,10 @@ def count_transitions(pairs: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=kinds)
 
 
-def _test_labels(transitions: pl.DataFrame) -> McNemarTest | None:
-    lost, gained = (int(transitions["n_records"][row]) for row in (1, 2))
+def _test_labels(prompts: pl.DataFrame) -> McNemarTest | None:
+    """Return the test on one label a prompt: a prompt's records at several temperatures are no independent pairs."""
+    first, second = prompts["first"] > 0.5, prompts["second"] > 0.5
+    lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     return mcnemar_test(gained, lost) if gained + lost else None
 
 

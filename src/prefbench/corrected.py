@@ -149,7 +149,7 @@ class _Maker:
                 return contrast_estimate(fit, _weights(c), level=self.level, name=c.name)
 
             rows.append(effect_row(contrast, odds, scale="log_odds"))
-        return [row | {"source": "judge", "n_labels": 0, "method": f"judge: {row['method']}"} for row in rows]
+        return [row | {"source": "judge", "n_labels": 0, "method": _as_judged(row["method"])} for row in rows]
 
     def whole(self, cells: LabelledCells, able: Sequence[int]) -> list[dict[str, Any]]:
         """Return the rate of every condition with labels enough and every effect, by both methods."""
@@ -276,6 +276,10 @@ _METHODS: Mapping[str, Callable[..., CellFit]] = {
     "ppi_plus_plus": lambda rates, answers, shares: ppi_cells(rates, answers, weights=shares).fit,
     "rogan_gladen": lambda rates, answers, _: rogan_gladen_cells(rates, answers),
 }
+
+
+def _as_judged(method: str) -> str:
+    return method if method.startswith("none: ") else f"judge: {method}"
 
 
 def _used(design: Design, contrast: Contrast, group: str | None = None) -> list[Cell]:

@@ -58,4 +58,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return ConfigError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+    return ConfigError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none'}")

@@ -42,15 +42,12 @@ def judge_error_table(cells: LabelledCells, able: Sequence[int]) -> tuple[pl.Dat
         {"condition": cells.cells[place].condition, "tuning": float(tuning[new])} | _shares(answers, new)
         for new, place in enumerate(able)
     ]
-    try:
-        errors = estimate_judge_errors(answers, prompts=len(rates), cells=len(able))
-    except ValueError as error:
-        rows = [row | {"method": f"none: {error}"} for row in rows]
-        return make_table(rows, ERROR_COLUMNS), []
+    errors = estimate_judge_errors(answers, prompts=len(rates), cells=len(able), complete=False)
     for place, row in enumerate(rows):
         row["sensitivity"] = float(errors.sensitivity[place])
         row["specificity"] = float(errors.specificity[place])
-    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors) if len(rows) > 1 else []
+    names = [cells.cells[place].condition for place in able]
+    return make_table(rows, ERROR_COLUMNS), _differential_notes(errors, names) if len(rows) > 1 else []
 
 
 def _shares(answers: LabelledAnswers, cell: int) -> dict[str, Any]:
@@ -61,20 +58,24 @@ def _shares(answers: LabelledAnswers, cell: int) -> dict[str, Any]:
     return {**counts, **rates, "agreement": float((human == judge).mean()), "method": "labels_by_domain"}
 
 
-def _differential_notes(errors: JudgeErrors) -> list[str]:
+def _differential_notes(errors: JudgeErrors, names: Sequence[str]) -> list[str]:
+    """Return whether sensitivity and specificity differ between the conditions, or why that cannot be tested."""
     notes = []
-    shares = {"sensitivity": errors.sensitivity, "specificity": errors.specificity}
-    for (name, values), test in zip(shares.items(), errors.differ(), strict=True):
-        if test is not None and test.p < 0.05:
+    kinds = {"sensitivity": (errors.sensitivity, "Y"), "specificity": (errors.specificity, "N")}
+    for (kind, (values, label)), test in zip(kinds.items(), errors.differ(), strict=True):
+        cannot = f"whether the judge's {kind} differs between conditions cannot be tested"
+        if bare := [name for name, value in zip(names, values, strict=True) if np.isnan(value)]:
+            notes.append(f"{cannot}: there is no answer labelled {label} of {', '.join(bare)}")
+        elif test is not None and test.p < 0.05:
             shown = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
             notes.append(
-                f"the judge's {name} differs between conditions ({shown}): effects without correction mix "
+                f"the judge's {kind} differs between conditions ({shown}): effects without correction mix "
                 "what the model does with what the judge does"
             )
         elif test is None and np.ptp(values) > 0:
             notes.append(
-                f"whether the judge's {name} differs between conditions cannot be tested (it is {values.min():.2f} to "
-                f"{values.max():.2f}): in some condition it does not vary between prompts"
+                f"{cannot} (it is {values.min():.2f} to {values.max():.2f}): in some condition it does not vary "
+                "between prompts"
             )
     return notes
 
@@ -94,7 +95,7 @@ def label_notes(labels: Labels, unplaced: int, cells: LabelledCells, blocks: Blo
     for place, cell in enumerate(cells.cells):
         seen = set(blocks.domain[cells.prompt[cells.cell == place]].tolist())
         missing = sorted(set(blocks.domain.tolist()) - seen)
-        if seen and missing:
+        if missing and cells.labelled_prompts[place] >= FEWEST_PROMPTS:
             notes.append(
                 f"{cell.condition}: no labels in {', '.join(missing)}: the correction takes the judge to err there "
                 "as elsewhere"

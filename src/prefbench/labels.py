@@ -11,13 +11,26 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefbench.errors import DataError
-from prefbench.folders import PUBLISHED_JUDGE, find_conditions, match_condition
-from prefbench.records import DomainName, Name, RecordKey, Temperature, Verdict, explain_validation
+from prefbench.folders import PUBLISHED_JUDGE, ConditionFolder, find_conditions, match_condition
+from prefbench.records import (
+    DomainName,
+    Name,
+    RecordKey,
+    ResponseRecord,
+    ScoredRecord,
+    Temperature,
+    Verdict,
+    explain_validation,
+)
 from prefbench.scores import choose_judge
-from prefbench.store import iter_lines, parse_line
+from prefbench.store import iter_lines, parse_line, read_models
 
 LABELS_FILE = "labels.jsonl"
 """Where a study's labels lie if no other file is named."""
+
+
+class NoUsableLabelsError(DataError):
+    """A file whose lines are in order, but of no use for this judge and these conditions."""
 
 
 class AnswerLabel(BaseModel):
@@ -33,6 +46,8 @@ class AnswerLabel(BaseModel):
     """Which answer of the record, from 0."""
     label: Verdict | Literal["skip"] | None
     """`skip` and null: the answer was seen and left open."""
+    response: str | None = None
+    """The text that was labelled; files that do not have it are not checked against the answers."""
 
     @property
     def key(self) -> RecordKey:
@@ -61,6 +76,12 @@ class Labels:
     """Labels of conditions that are not among those asked for."""
 
 
+def find_labels(study: str | Path) -> list[Path]:
+    """Return the label files of a study: its `labels.jsonl`, else those of `prefbench label`, one a labeller."""
+    own = Path(study) / LABELS_FILE
+    return [own] if own.exists() else sorted((Path(study) / "labels").glob("*.jsonl"))
+
+
 def read_labels(path: Path) -> list[AnswerLabel]:
     """Return the labels of a file: the last line of an answer counts, what was skipped is left out.
 
@@ -72,7 +93,7 @@ def read_labels(path: Path) -> list[AnswerLabel]:
         found[label.condition, label.key, label.index] = label
     labels = [label for label in found.values() if label.label in ("Y", "N")]
     if not labels:
-        raise DataError(f"{path}: holds no label; write one JSON line for each labelled answer")
+        raise NoUsableLabelsError(f"{path}: holds no label; write one JSON line for each labelled answer")
     return labels
 
 
@@ -85,8 +106,9 @@ def load_labels(
 ) -> Labels:
     """Return the labels of a file beside the verdicts of a judge in a study.
 
-    Labels of answers without a verdict are counted in `unjudged`. Raises DataError for a bad line, an index
-    beyond the answers of its record, or no usable label at all.
+    Labels of answers without a verdict are counted in `unjudged`. Raises DataError for a bad line, an index beyond
+    the answers of its record, or an answer that is not the text that was labelled; NoUsableLabelsError (a
+    DataError) for no usable label at all.
     """
     labels = read_labels(path)
     folders = find_conditions(sources)
@@ -103,6 +125,7 @@ def load_labels(
         if folder.name not in wanted or not own:
             continue
         known += len(own)
+        _check_texts(folder, own, path)
         verdicts = dict(_read_verdicts(folder.scored_files(chosen), {label.key for label in own}))
         name = _scored_name(folder.scored_files(chosen), chosen, folder.name)
         for label in own:
@@ -114,9 +137,10 @@ def load_labels(
                     LabelledAnswer(name, label.key, label.index, label.label == "Y", verdict == "Y")
                 )
     if not answers:
-        raise DataError(
-            f"{path}: none of its {len(labels)} labels belongs to an answer that {chosen} has judged; check "
-            f"the names of conditions ({', '.join(names)})"
+        check = "their domains, ids and temperatures" if known else "the names of their conditions"
+        raise NoUsableLabelsError(
+            f"{path}: none of its {len(labels)} labels belongs to an answer that {chosen} has judged in "
+            f"{', '.join(wanted)}; check {check}"
         )
     return Labels(tuple(answers), unjudged, len(labels) - known)
 
@@ -141,18 +165,32 @@ def _verdict(label: AnswerLabel, verdicts: list[str | None] | None, path: Path) 
     return verdicts[label.index]
 
 
+def _check_texts(folder: ConditionFolder, labels: Sequence[AnswerLabel], path: Path) -> None:
+    """Raise DataError if an answer is not the text that was labelled, where both texts are there."""
+    told = [label for label in labels if label.response is not None]
+    keys = {label.key for label in told}
+    texts: dict[RecordKey, list[str]] = {}
+    for file in folder.response_files() if told else ():
+        for _, record in read_models(file, ResponseRecord):
+            if record.key in keys:
+                texts[record.key] = [response.text for response in record.responses]
+    for label in told:
+        answers = texts.get(label.key)
+        if answers is not None and (label.index >= len(answers) or answers[label.index] != label.response):
+            raise DataError(
+                f"{path}: answer {label.index} of {folder.name} {label.domain}/{label.id} is not the text that was "
+                "labelled: label the responses of this study again"
+            )
+
+
 def _read_verdicts(
     paths: Sequence[Path], keys: set[RecordKey]
 ) -> Iterator[tuple[RecordKey, list[str | None]]]:
-    from prefbench.records import ScoredRecord
-
-    ids = {key.id.encode() for key in keys}
     for path in paths:
         for number, line in iter_lines(path):
-            if any(each in line for each in ids) if len(ids) < 20 else True:
-                record = parse_line(line, ScoredRecord, place=f"{path}:{number}")
-                if record.key in keys:
-                    yield record.key, list(record.raw_judgments)
+            record = parse_line(line, ScoredRecord, place=f"{path}:{number}")
+            if record.key in keys:
+                yield record.key, list(record.raw_judgments)
 
 
 def _scored_name(paths: Sequence[Path], judge: str, folder: str) -> str:

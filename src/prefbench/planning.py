@@ -110,7 +110,9 @@ def plan_study(  # noqa: PLR0913 - the words of `prefbench power`
     if effect is not None and not 0 < abs(effect) < 2:
         raise ConfigError(f"an effect is a difference of rates such as .05, not {effect}")
     if not 0 <= correlation < 1 or not 0.05 < power < 1 or not 0.5 < level < 1:
-        raise ConfigError("need 0 <= correlation < 1, .05 < power < 1 and .5 < level < 1")
+        raise ConfigError(
+            f"need 0 <= correlation < 1, .05 < power < 1 and .5 < level < 1, not {correlation}, {power} and {level}"
+        )
     if not prompts or not samples or min(*prompts, *samples) < 1:
         raise ConfigError("numbers of prompts and of samples are 1 or more")
     cells = rate_cells(frame)

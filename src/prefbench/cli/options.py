@@ -56,6 +56,8 @@ def split_commas(text: str | None) -> list[str] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
+    if not any(parts):
+        raise ConfigError(f"{text!r} names nothing: write values as a,b,c, or leave the option out")
     if not all(parts):
         raise ConfigError(f"{text!r}: nothing between two commas; write values as a,b,c")
     return parts

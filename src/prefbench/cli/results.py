@@ -92,7 +92,9 @@ def stats(
     factors: FactorsOption = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Human labels of answers, JSON lines; labels.jsonl in the study if it is there."),
+        typer.Option(
+            help="Human labels of answers, JSON lines; those in the study if one person labelled it."
+        ),
     ] = None,
     bayes: Annotated[
         bool,
@@ -119,7 +121,6 @@ def stats(
     from prefbench.cli.statistics_tables import print_statistics
     from prefbench.differences import confound_notes
     from prefbench.factors import find_design
-    from prefbench.labels import LABELS_FILE, load_labels
     from prefbench.outcomes import load_outcomes
     from prefbench.stats import study_statistics
     from prefbench.study import load_study
@@ -130,19 +131,19 @@ def stats(
         factors=read_factors(factors),
         configured=load_study(study).conditions,
     )
-    file = labels or (study / LABELS_FILE if (study / LABELS_FILE).exists() else None)
+    people, unused = _load_labels(labels, study, judge, chosen)
     result = study_statistics(
         frame,
         design=design,
         outcomes=load_outcomes(study, judge=judge, conditions=chosen),
-        labels=load_labels(file, study, judge=judge, conditions=chosen) if file else None,
+        labels=people,
         correction=correction,  # type: ignore[arg-type]  # checked there, with the nearest name
         margin=margin,
         level=level,
         seed=seed,
     )
     remarks = confound_notes(study, judge=result.judge, conditions=chosen)
-    result = replace(result, notes=[*remarks, *result.notes])
+    result = replace(result, notes=[*remarks, *result.notes, *unused])
     if bayes:
         table, told = _check_by_bayes(frame, design, level=level, draws=bayes_draws, seed=seed)
         result = replace(result, tables=result.tables | {"bayes": table}, notes=[*result.notes, *told])
@@ -243,3 +244,24 @@ def _load(study: Path, judge: str | None, conditions: str | None) -> Any:
     from prefbench.scores import load_scores
 
     return load_scores(study, judge=judge, conditions=split_commas(conditions))
+
+
+def _load_labels(
+    given: Path | None, study: Path, judge: str | None, conditions: Any
+) -> tuple[Any, list[str]]:
+    """Return the labels to correct by, those given or the study's own, and why its own are not used."""
+    from prefbench.labels import NoUsableLabelsError, find_labels, load_labels
+
+    found = [given] if given is not None else find_labels(study)
+    if len(found) > 1:
+        names = ", ".join(path.stem for path in found)
+        return None, [
+            f"nothing is corrected by labels: {names} have labelled the study; choose one with --labels"
+        ]
+    try:
+        labels = [load_labels(path, study, judge=judge, conditions=conditions) for path in found]
+    except NoUsableLabelsError as error:
+        if given is not None:
+            raise
+        return None, [f"nothing is corrected by labels: {error}"]
+    return (labels[0] if labels else None), []

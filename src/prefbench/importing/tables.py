@@ -25,6 +25,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         ".csv": _read_csv,
         ".parquet": _read_parquet,
     }
+    if not path.exists():
+        raise DataError(f"{path}: no such file; check the path")
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix not in readers:
         raise ConfigError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from prefbench.statistics.bootstrap import bca_limits, cluster_sums, jackknife_totals, resampled_totals
 from prefbench.statistics.estimate import Estimate
+from prefbench.statistics.intervals import NO_SPREAD, all_equal_limits
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -149,7 +150,9 @@ def estimate_agreement(
 
     Intervals resample whole prompts `draws` times and are bias-corrected and accelerated (`bca_limits`). Where
     all ratings agree no resample disagrees: at most a share q = 1 - (1-level)^(1/prompts) of prompts then could,
-    which gives the lower limit 1 - q/(1 - agreement by chance). No interval with fewer than two prompts.
+    which gives the lower limit 1 - q/(1 - agreement by chance). Where no resample moves a value below 1, the share
+    that agrees has the limits of `all_equal_limits` and a coefficient has none. No interval with fewer than two
+    prompts.
     Raises ValueError for codes that are no category, or for other than one prompt a unit.
     """
     codes = _codes(ratings, categories)
@@ -212,10 +215,18 @@ class _Resampler:
             return None, None, "none"
         if value == 1:
             return self._lowest_if_all_agree(name), 1.0, "all_agree"
-        limits = bca_limits(
-            value, coefficient(self._resampled), coefficient(self._left_out), level=self._level
-        )
+        resampled = coefficient(self._resampled)
+        if np.nanmax(resampled) - np.nanmin(resampled) < NO_SPREAD:
+            return self._unmoved(name, value)
+        limits = bca_limits(value, resampled, coefficient(self._left_out), level=self._level)
         return (*limits, "prompt_bootstrap_bca") if limits else (None, None, "none")
+
+    def _unmoved(self, name: str, value: float) -> tuple[float | None, float | None, str]:
+        """Return the limits where every resample has the same value, which says nothing of how sure it is."""
+        if name != "observed":
+            return None, None, "none"
+        low, high = all_equal_limits(value, self._prompts, support=(0.0, 1.0), level=self._level)
+        return low, high, "all_equal"
 
     def _lowest_if_all_agree(self, name: str) -> float:
         share = 1 - (1 - self._level) ** (1 / self._prompts)

@@ -24,7 +24,7 @@ class JudgeErrors:
     """How a judge reads the answers of C cells, against human labels."""
 
     sensitivity: Floats
-    """(C,): share of human Y that the judge reads as Y."""
+    """(C,): share of human Y that the judge reads as Y; NaN in a cell without any."""
     specificity: Floats
     sensitivity_influence: Floats
     """(n, C): what each prompt contributes."""
@@ -32,13 +32,15 @@ class JudgeErrors:
     labelled_prompts: NDArray[np.intp]
 
     def differ(self) -> tuple[WaldTest | None, WaldTest | None]:
-        """Test that sensitivity is one in all cells, and that specificity is; None where it does not vary."""
+        """Test that sensitivity is one in all cells, and that specificity is; None where that cannot be tested."""
         return (
             self._test(self.sensitivity, self.sensitivity_influence),
             self._test(self.specificity, self.specificity_influence),
         )
 
     def _test(self, values: Floats, influence: Floats) -> WaldTest | None:
+        if not np.isfinite(values).all():
+            return None
         steps = np.diff(np.eye(values.size), axis=0)
         covariance = steps @ cr1(influence) @ steps.T
         try:
@@ -47,10 +49,13 @@ class JudgeErrors:
             return None
 
 
-def estimate_judge_errors(labels: LabelledAnswers, *, prompts: int, cells: int) -> JudgeErrors:
+def estimate_judge_errors(
+    labels: LabelledAnswers, *, prompts: int, cells: int, complete: bool = True
+) -> JudgeErrors:
     """Return the judge's sensitivity and specificity in each cell, with each prompt's part in them.
 
-    Raises ValueError for a cell with fewer than 10 labelled prompts, or without a human Y or a human N.
+    Raises ValueError for a cell with fewer than 10 labelled prompts, and for one without a human Y or a human N,
+    unless `complete` is false: its sensitivity or specificity is then NaN.
     """
     rates: list[list[float]] = [[], []]
     parts: list[list[Floats]] = [[], []]
@@ -63,13 +68,14 @@ def estimate_judge_errors(labels: LabelledAnswers, *, prompts: int, cells: int) 
             )
         for place, truth in enumerate((1.0, 0.0)):
             chosen = (labels.cell == cell) & (labels.human == truth)
-            if not chosen.any():
+            if not chosen.any() and complete:
                 raise ValueError(f"cell {cell} has no answer labelled {'Y' if truth else 'N'}")
-            weight = labels.weight[chosen] / labels.weight[chosen].sum()
             right = (labels.judge[chosen] == truth).astype(float)
-            rate = float(weight @ right)
+            total = float(labels.weight[chosen].sum())
+            rate = float((labels.weight[chosen] * right).sum()) / total if total else float("nan")
             rates[place].append(rate)
-            parts[place].append(group_sums(labels.prompt[chosen], weight * (right - rate), prompts))
+            part = labels.weight[chosen] * (right - rate) / total
+            parts[place].append(group_sums(labels.prompt[chosen], part, prompts))
     return JudgeErrors(
         sensitivity=np.array(rates[0]),
         specificity=np.array(rates[1]),

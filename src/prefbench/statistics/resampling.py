@@ -8,7 +8,7 @@ import numpy as np
 
 from prefbench.statistics.estimate import Estimate
 from prefbench.statistics.factorial import Contrast
-from prefbench.statistics.intervals import check_level
+from prefbench.statistics.intervals import NO_SPREAD, check_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,8 @@ def bootstrap_contrasts(
 
     Prompts and not answers are drawn: drawing both counts the sampling noise twice. NaN is a missing cell, and
     a prompt that lacks any is left out. p is twice the smaller share of draws beyond zero, at least 2/(draws+1).
-    Below 50 prompts percentile intervals are too narrow: use the t interval. Efron and Tibshirani (1993), ch. 13.
+    Below 50 prompts percentile intervals are too narrow: use the t interval. Where no draw differs from the others
+    there are no limits and no p. Efron and Tibshirani (1993), ch. 13.
     Raises ValueError without two complete prompts.
     """
     data = np.asarray(rates, dtype=float)
@@ -43,9 +44,9 @@ def bootstrap_contrasts(
         Estimate(
             name=contrast.name,
             estimate=float(centre[place]),
-            low=float(low[place]),
-            high=float(high[place]),
-            p=float(p[place]),
+            low=_or_none(low[place]),
+            high=_or_none(high[place]),
+            p=_or_none(p[place]),
             n=kept,
             n_missing=len(data) - kept,
             method="prompt_bootstrap",
@@ -67,8 +68,9 @@ def bootstrap_rate(
 ) -> Estimate:
     """Return the mean of per-prompt rates (n,) with a percentile interval from resamples of prompts within strata.
 
-    A check on `cell_rate`, which covers better below 50 prompts and near 0 and 1. NaN is a missing prompt. Efron and
-    Tibshirani (1993), ch. 13. Raises ValueError without two prompts, or for a rate outside [0, 1].
+    A check on `cell_rate`, which covers better below 50 prompts and near 0 and 1. NaN is a missing prompt. Where no
+    draw differs from the others there are no limits. Efron and Tibshirani (1993), ch. 13. Raises ValueError
+    without two prompts, or for a rate outside [0, 1].
     """
     data = np.asarray(prompt_rates, dtype=float)
     if data.ndim != 1 or (data < 0).any() or (data > 1).any():
@@ -79,8 +81,8 @@ def bootstrap_rate(
     return Estimate(
         name=name,
         estimate=float(centre[0]),
-        low=float(low[0]),
-        high=float(high[0]),
+        low=_or_none(low[0]),
+        high=_or_none(high[0]),
         n=kept,
         n_missing=data.size - kept,
         method="prompt_bootstrap",
@@ -98,7 +100,10 @@ def prompt_draws(count: int, draws: int, rng: np.random.Generator) -> Floats:
 def _percentiles(
     data: Floats, weights: Floats, strata: ArrayLike | None, *, draws: int, level: float, seed: int
 ) -> tuple[Floats, Floats, Floats, Floats, int]:
-    """Return means, limits and p (q,) of data (n, C) @ weights (C, q) over complete prompts, and their number."""
+    """Return means, limits and p (q,) of data (n, C) @ weights (C, q) over complete prompts, and their number.
+
+    Limits and p are NaN where every resample has the same mean.
+    """
     complete = np.isfinite(data).all(axis=1)
     kept = data[complete]
     labels = np.zeros(len(data), dtype=int) if strata is None else np.asarray(strata)
@@ -111,7 +116,14 @@ def _percentiles(
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     beyond = np.minimum((means <= 0).mean(axis=0), (means >= 0).mean(axis=0))
     p = np.clip(2 * beyond, 2 / (draws + 1), 1.0)
-    return centre, np.minimum(low, centre), np.maximum(high, centre), p, len(kept)
+    moved = np.ptp(means, axis=0) >= NO_SPREAD
+    limits = (np.minimum(low, centre), np.maximum(high, centre), p)
+    low, high, p = (np.where(moved, each, np.nan) for each in limits)
+    return centre, low, high, p, len(kept)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _resampled_means(values: Floats, labels: NDArray[np.generic], *, draws: int, seed: int) -> Floats:
