@@ -62,6 +62,15 @@ def test_labels_that_agree_with_the_judge_leave_every_table_as_it_was(agreed):
             assert found[name] == pytest.approx(row[name], abs=0.02)
 
 
+def test_labels_that_agree_on_every_prompt_leave_effects_their_interval(frame):
+    """Domains are strata with labels as they are without: nothing is lost by a judge that is always right."""
+    result = with_labels(frame, label_answers(frame, share=0.5))
+    own = corrected(result, "ppi_plus_plus")
+    for row in result.tables["factorial"].filter(pl.col("scale") == "rate_difference").to_dicts():
+        for number in NUMBERS:
+            assert own[row["name"]][number] == pytest.approx(row[number], abs=1e-9), row["name"]
+
+
 def test_each_group_says_how_many_prompts_and_labels_it_rests_on(frame, agreed):
     rows = agreed.tables["corrected"].filter(pl.col("source") == "ppi_plus_plus")
     labels = len(label_answers(frame))

@@ -36,8 +36,8 @@ def judge_error_table(cells: LabelledCells, able: Sequence[int]) -> tuple[pl.Dat
     """Return a row for each condition with labels enough (`able`), and whether the errors differ between them."""
     if not able:
         return make_table([], ERROR_COLUMNS), []
-    rates, answers, _ = cells.select(able)
-    tuning = ppi_cells(rates, answers).tuning
+    rates, answers, _, domain = cells.select(able)
+    tuning = ppi_cells(rates, answers, strata=domain).tuning
     rows = [
         {"condition": cells.cells[place].condition, "tuning": float(tuning[new])} | _shares(answers, new)
         for new, place in enumerate(able)
