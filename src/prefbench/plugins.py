@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import Parameter, signature
-from typing import Any
+from numbers import Integral, Real
+from os import PathLike
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from prefbench.errors import ConfigError, unknown_name
 
@@ -31,8 +34,9 @@ def known_names(builtins: Mapping[str, str], group: str) -> list[str]:
 
 
 def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an option that is no keyword of the class `made`, or one that is not for users."""
+    """Raise ConfigError for an option that is no keyword of the class `made`, of another type, or not for users."""
     parameters = signature(made).parameters.values()
+    _check_types(owner, made, options)
     for parameter in parameters:
         if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD and parameter.name in options:
             raise ConfigError(f"{parameter.name} is no option of {owner}: it has a place of its own")
@@ -42,6 +46,34 @@ def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {owner}", option, known)
+
+
+_KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((Integral,), "a whole number"),
+    float: ((Real,), "a number"),
+    str: ((str, PathLike), "a text"),
+}
+"""What a keyword of each type takes, and what that is called."""
+
+
+def _check_types(owner: str, made: Any, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an option that its annotation does not take; what says nothing simple takes anything."""
+    try:
+        hints = get_type_hints(getattr(made, "__init__" if isinstance(made, type) else "__call__"))
+    except (NameError, TypeError):  # annotated with what is only imported for type checkers
+        return
+    for name, value in options.items():
+        hint = hints.get(name, Any)
+        members = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+        kinds = [_KINDS[member] for member in members if member in _KINDS]
+        others = tuple(member for member in members if member not in _KINDS)
+        if not kinds or not all(isinstance(member, type) for member in others) or isinstance(value, others):
+            continue
+        taken = [what for types, what in kinds if isinstance(value, types)]
+        if not taken or (isinstance(value, bool) and bool not in members):
+            what = " or ".join(what for _, what in kinds)
+            raise ConfigError(f"{name} {value!r} of {owner} must be {what}")
 
 
 def refuse_keys(options: Iterable[str]) -> None:
