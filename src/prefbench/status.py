@@ -59,9 +59,17 @@ class JudgeState:
 def judge_status(
     study: str | Path = DEFAULT_STUDY, *, conditions: Sequence[str] | None = None, ask: bool = True
 ) -> list[JudgeState]:
-    """Return how far every judge is in every condition; changes nothing. `ask` asks providers about live batches."""
+    """Return how far every judge is in every condition; changes nothing. `ask` asks providers about live batches.
+
+    A condition that a judge has not begun is missing as a whole; a release's own scores are where they are.
+    """
     folders = choose_folders(find_conditions(study), conditions)
-    return [_read_state(folder, judge, ask=ask) for folder in folders for judge in _judges(folder)]
+    everywhere = {judge for folder in folders for judge in _judges(folder)} - {PUBLISHED_JUDGE}
+    return [
+        _read_state(folder, judge, ask=ask)
+        for folder in folders
+        for judge in sorted(everywhere | set(_judges(folder)))
+    ]
 
 
 def _judges(folder: ConditionFolder) -> list[str]:
