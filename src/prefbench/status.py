@@ -15,9 +15,10 @@ from prefbench.errors import ConfigError
 from prefbench.folders import PUBLISHED_JUDGE, ConditionFolder, find_conditions
 from prefbench.judge import choose_folders
 from prefbench.judges.places import BATCHES, LEDGER
+from prefbench.manifest import read_manifest
 from prefbench.pending import Pending
 from prefbench.records import ScoredRecord
-from prefbench.store import read_json, read_models
+from prefbench.store import read_models
 from prefbench.study import DEFAULT_STUDY
 
 
@@ -136,7 +137,7 @@ def _ask(place: Path, live: Sequence[Intent], states: Sequence[BatchState]) -> s
 
 def _open(place: Path) -> RemoteBackend:
     """Open the backend that a judge's manifest names."""
-    content = read_json(place / "manifest.json")
+    content = read_manifest(place / "manifest.json")
     judge = content["settings"]["judge"]
     told = [run["judging"]["backend"]["base_url"] for run in content["runs"] if "judging" in run]
     options = {"base_url": told[-1]} if told else {}
