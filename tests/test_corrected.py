@@ -235,3 +235,18 @@ def test_a_rate_beyond_its_range_has_no_odds():
         to_log_odds(fit)
     with pytest.raises(ValueError, match="log odds are those of rates"):
         to_log_odds(to_log_odds(paired_cells(np.array([[0.1, 0.5], [0.2, 0.4], [0.3, 0.7]]))))
+
+
+def test_all_shares_of_the_judges_errors_weigh_domains_as_the_bank_does(frame):
+    """One domain labelled ten times as often is still a third of the bank: sensitivity and agreement fit together."""
+    domain = frame["domain"][0]
+    answers = [
+        each for each in label_answers(frame, wrong=0.2) if each.key.domain == domain or each.place % 10 == 0
+    ]
+    for row in with_labels(frame, answers).tables["judge_errors"].to_dicts():
+        yes = row["human_rate"]
+        agreement = yes * row["sensitivity"] + (1 - yes) * row["specificity"]
+        assert row["agreement"] == pytest.approx(agreement)
+        assert row["judge_rate"] == pytest.approx(
+            yes * row["sensitivity"] + (1 - yes) * (1 - row["specificity"])
+        )
