@@ -12,6 +12,7 @@ import orjson
 import pytest
 from studies import write_responses
 
+from prefbench.cli.output import interval, number, percent, points
 from prefbench.judge import judge_responses
 
 COMMANDS = (
@@ -371,3 +372,8 @@ def test_the_line_of_an_error_names_what_was_given(folder, arguments, told):
     assert found.returncode in (2, 3)
     assert told in found.stderr
     assert len(found.stderr.splitlines()) == 1
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus():
+    shown = [points(-1e-17), percent(-0.0), number(-0.001), interval(-1e-9, 1e-9), points(-0.001)]
+    assert shown == ["+0.0", "0.0%", "0.00", "[0.0, 0.0]", "-0.1"]

@@ -65,6 +65,15 @@ def test_labels_that_agree_with_the_judge_leave_every_table_as_it_was(agreed):
             assert found[name] == pytest.approx(row[name], abs=0.02)
 
 
+def test_labels_that_agree_on_every_prompt_leave_effects_their_interval(frame):
+    """Domains are strata with labels as they are without: nothing is lost by a judge that is always right."""
+    result = with_labels(frame, label_answers(frame, share=0.5))
+    own = corrected(result, "ppi_plus_plus")
+    for row in result.tables["factorial"].filter(pl.col("scale") == "rate_difference").to_dicts():
+        for number in NUMBERS:
+            assert own[row["name"]][number] == pytest.approx(row[number], abs=1e-9), row["name"]
+
+
 def test_each_group_says_how_many_prompts_and_labels_it_rests_on(frame, agreed):
     rows = agreed.tables["corrected"].filter(pl.col("source") == "ppi_plus_plus")
     labels = len(label_answers(frame))
@@ -241,3 +250,18 @@ def test_parts_hold_the_truth_where_the_judge_errs_by_condition_format_and_tempe
         assert held > 0.88, (part, count)
         assert abs(error) < 0.02, part
     assert found["judge: effects, rate_difference"][1] < 0.6
+
+
+def test_all_shares_of_the_judges_errors_weigh_domains_as_the_bank_does(frame):
+    """One domain labelled ten times as often is still a third of the bank: sensitivity and agreement fit together."""
+    domain = frame["domain"][0]
+    answers = [
+        each for each in label_answers(frame, wrong=0.2) if each.key.domain == domain or each.place % 10 == 0
+    ]
+    for row in with_labels(frame, answers).tables["judge_errors"].to_dicts():
+        yes = row["human_rate"]
+        agreement = yes * row["sensitivity"] + (1 - yes) * row["specificity"]
+        assert row["agreement"] == pytest.approx(agreement)
+        assert row["judge_rate"] == pytest.approx(
+            yes * row["sensitivity"] + (1 - yes) * (1 - row["specificity"])
+        )

@@ -75,3 +75,17 @@ def test_labels_without_a_verdict_are_refused_by_the_command(study, tmp_path):
     found = run("stats", "--study", str(study), "--labels", str(path))
     assert found.returncode == 3
     assert "none of its 1 labels belongs to an answer that lexical has judged" in found.stderr
+
+
+def test_a_manifest_that_is_none_is_named_and_one_that_is_not_there_hides_nothing(tmp_path):
+    for name in ("condition_1_base", "condition_2_dpo"):
+        write_responses(tmp_path / name, lambda *_: ["Y", "N"])
+    bare = run("diff", "1", "2", "--study", str(tmp_path))
+    assert "no setting is known to differ" in bare.stderr
+    assert "settings cannot be compared" in bare.stderr
+    for name in ("condition_1_base", "condition_2_dpo"):
+        (tmp_path / name / "manifest.json").write_text('{"format": 1}')
+    broken = run("diff", "1", "2", "--study", str(tmp_path))
+    assert (broken.returncode, broken.stdout) == (3, "")
+    assert broken.stderr.count("\n") == 1
+    assert "condition_1_base/manifest.json: no manifest" in broken.stderr

@@ -19,6 +19,7 @@ from prefbench.judge import ScoringRule, judge_responses, make_score
 from prefbench.judges import JUDGES, Judgement, open_judge
 from prefbench.records import ScoredRecord
 from prefbench.statistics import LabelThresholds
+from prefbench.status import judge_status
 from prefbench.store import Appender, locked, read_json, read_models
 
 
@@ -260,3 +261,15 @@ def test_a_judge_of_somebody_else_is_used_by_its_name(study, monkeypatch):
     assert {record.label for record in scores(study, "contrary").values()} == {"consistent_no_preference"}
     with Appender(study / "x.jsonl"):  # the study stays writable
         pass
+
+
+def test_status_counts_what_a_judge_has_not_begun_as_missing(tmp_path):
+    for name in ("condition_1_base", "condition_2_dpo"):
+        write_responses(tmp_path / name, lambda *_: ["Y", "N"])
+    judge_responses(tmp_path, conditions=["1"])
+    states = judge_status(tmp_path)
+    assert [(state.condition, state.judge, state.scored, state.missing) for state in states] == [
+        ("condition_1_base", "lexical", 24, 0),
+        ("condition_2_dpo", "lexical", 0, 24),
+    ]
+    assert not (tmp_path / "condition_2_dpo" / "scored").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from studies import write_responses
 
@@ -102,3 +103,29 @@ def test_auto_says_which_backend_it_took_and_why(monkeypatch):
         choose_backend("auto")
     with pytest.raises(MissingExtraError, match=r"pip install 'prefbench\[hf\]'"):
         open_backend("hf", "model", options={})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"batch": "maybe"}, "option batch of judge 'openai' takes true or false, not 'maybe'"),
+        ({"per_response": 1}, "takes true or false, not 1"),
+        ({"rubric": 5}, "option rubric of judge 'openai' takes text, not 5"),
+        ({"timeout": "soon"}, "option timeout of backend 'openai' takes a number, not 'soon'"),
+        ({"concurrency": 2.5}, "takes a whole number, not 2.5"),
+        ({"batch_items": 0}, "batch_items 0 must be a number of 1 or more"),
+        ({"name": "../elsewhere"}, "use letters, digits"),
+        ({"name": "a/b"}, "use letters, digits"),
+        ({"name": "published"}, "stands for a release's own scores"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_sent(options, told):
+    """A word for a flag would be taken as yes, and scores in a folder of another place would be lost."""
+    with pytest.raises(ConfigError, match=told):
+        open_judge("openai", options={"model": "m", "base_url": "http://127.0.0.1:9/v1", **options})
+
+
+def test_numbers_of_numpy_and_paths_are_numbers_and_texts():
+    options = {"concurrency": np.int64(3), "timeout": 5, "price": "1/2"}
+    judge = open_judge("openai", options={"model": "m", "base_url": "http://127.0.0.1:9/v1", **options})
+    assert judge.concurrency == 3

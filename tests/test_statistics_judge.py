@@ -263,3 +263,38 @@ def test_a_contrast_of_corrected_cells_is_a_contrast():
     found = contrast_estimate(ppi_cells(rates, labels).fit, [-1, 1], name="b - a")
     assert found.low < truth[1] - truth[0] < found.high
     assert (found.method, found.scale) == ("ppi_plus_plus", "rate_difference")
+
+
+def test_errors_about_the_means_of_domains_are_those_of_repeated_draws():
+    """Eight domains far apart, their prompts drawn anew each time: one mean for all takes their gaps for error."""
+    rng = np.random.default_rng(3)
+    domains, answers = np.repeat(np.arange(8), 25), 6
+    found = []
+    for _ in range(300):
+        logits = np.linspace(-3, 3, 8)[domains] + rng.standard_normal(200)
+        human = rng.random((200, answers)) < (1 / (1 + np.exp(-logits)))[:, None]
+        judge = human ^ (rng.random(human.shape) < np.where(human, 0.1, 0.05))
+        prompt, place = np.arange(0, 200, 2), rng.integers(answers, size=100)
+        read = LabelledAnswers(
+            human[prompt, place].astype(float),
+            judge[prompt, place].astype(float),
+            prompt,
+            np.zeros(100, dtype=int),
+            np.ones(100),
+        )
+        rates = judge.mean(axis=1)[:, None]
+        fits = [ppi_cells(rates, read, strata=strata).fit for strata in (domains, None)]
+        assert [fit.df for fit in fits] == [92, 99]
+        found.append([fits[0].estimates[0], *(np.sqrt(fit.covariance[0, 0]) for fit in fits)])
+    estimates, within, across = np.array(found).T
+    assert within.mean() == pytest.approx(estimates.std(), rel=0.12)
+    assert across.mean() > 1.25 * estimates.std()
+
+
+def test_strata_with_hardly_any_labels_are_taken_as_one():
+    rates, labels, *_ = drawn(prompts=40)
+    alone, several = (ppi_cells(rates, labels, strata=strata).fit for strata in (None, np.arange(40) // 4))
+    assert several.df == alone.df
+    assert several.covariance == pytest.approx(alone.covariance)
+    with pytest.raises(ValueError, match="one stratum per prompt"):
+        ppi_cells(rates, labels, strata=[0, 1])

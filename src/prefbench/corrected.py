@@ -20,6 +20,7 @@ from prefbench.labelled_cells import (
     Cell,
     Grouping,
     LabelledCells,
+    SelectedCells,
     group_cells,
     place_labels,
 )
@@ -156,7 +157,7 @@ class _Maker:
         rows = []
         for source, method in _METHODS.items():
             try:
-                method(*cells.select(able))
+                method(cells.select(able))
             except ValueError as error:  # one reason for all, not one a row
                 reason = _with_names(error, [cells.cells[place] for place in able])
                 rows.append({"name": "all", "kind": "none", "method": f"none: {source}: {reason}"})
@@ -265,16 +266,20 @@ class _Maker:
         try:
             places = cells.places(used)
             shares = _within_domains(cells, places) if within else None
-            rates, answers, shares = cells.select(places, shares)
-            found = estimate(_METHODS[source](rates, answers, shares))
+            selected = cells.select(places, shares)
+            found = estimate(_METHODS[source](selected))
         except ValueError as error:
             return row | {"method": f"none: {_with_names(error, used)}"}
-        return row | found | {"n_labels": int(answers.cell.size)}
+        return row | found | {"n_labels": int(selected.answers.cell.size)}
 
 
-_METHODS: Mapping[str, Callable[..., CellFit]] = {
-    "ppi_plus_plus": lambda rates, answers, shares: ppi_cells(rates, answers, weights=shares).fit,
-    "rogan_gladen": lambda rates, answers, _: rogan_gladen_cells(rates, answers),
+def _ppi(cells: SelectedCells) -> CellFit:
+    return ppi_cells(cells.rates, cells.answers, weights=cells.shares, strata=cells.domain).fit
+
+
+_METHODS: Mapping[str, Callable[[SelectedCells], CellFit]] = {
+    "ppi_plus_plus": _ppi,
+    "rogan_gladen": lambda cells: rogan_gladen_cells(cells.rates, cells.answers),
 }
 
 

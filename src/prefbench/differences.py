@@ -11,7 +11,8 @@ import orjson
 
 from prefbench.errors import ConfigError, DataError
 from prefbench.folders import ConditionFolder, find_conditions, match_condition
-from prefbench.store import iter_lines, read_json
+from prefbench.manifest import read_manifest
+from prefbench.store import iter_lines
 
 DifferenceKind = Literal["treatment", "confound", "harmless"]
 
@@ -90,7 +91,7 @@ def diff_conditions(
         if missing:
             notes.append(f"{', '.join(map(str, missing))} is not there: settings cannot be compared")
             continue
-        settings = [_flatten(read_json(path)["settings"]) for path in (one, two)]
+        settings = [_flatten(read_manifest(path)["settings"]) for path in (one, two)]
         differences += list(_compare(prefix, settings[0], settings[1]))
     changed, shared = _changed_prompts(first, second)
     if changed:

@@ -110,6 +110,14 @@ def match_condition(name: str, known: Sequence[str]) -> str:
     return fits[0]
 
 
+def check_judge_name(name: str) -> None:
+    """Raise ConfigError for a judge's name that is no single folder name of its own below `scored/`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(f"judge's name {name!r}: use letters, digits, '.', '_' and '-' only")
+    if name == PUBLISHED_JUDGE:
+        raise ConfigError(f"judge's name {name!r} stands for a release's own scores: give another one")
+
+
 def new_condition_name(name: str, known: Iterable[str]) -> str:
     """Return the folder name of a new condition: `dpo` becomes condition_2_dpo where condition 1 exists.
 

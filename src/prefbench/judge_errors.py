@@ -36,8 +36,8 @@ def judge_error_table(cells: LabelledCells, able: Sequence[int]) -> tuple[pl.Dat
     """Return a row for each condition with labels enough (`able`), and whether the errors differ between them."""
     if not able:
         return make_table([], ERROR_COLUMNS), []
-    rates, answers, _ = cells.select(able)
-    tuning = ppi_cells(rates, answers).tuning
+    rates, answers, _, domain = cells.select(able)
+    tuning = ppi_cells(rates, answers, strata=domain).tuning
     rows = [
         {"condition": cells.cells[place].condition, "tuning": float(tuning[new])} | _shares(answers, new)
         for new, place in enumerate(able)
@@ -52,10 +52,11 @@ def judge_error_table(cells: LabelledCells, able: Sequence[int]) -> tuple[pl.Dat
 
 def _shares(answers: LabelledAnswers, cell: int) -> dict[str, Any]:
     own = answers.cell == cell
-    human, judge = answers.human[own], answers.judge[own]
+    human, judge, weights = answers.human[own], answers.judge[own], answers.weight[own]
     counts = {"n_labels": int(own.sum()), "n_prompts": np.unique(answers.prompt[own]).size}
-    rates = {"human_rate": float(human.mean()), "judge_rate": float(judge.mean())}
-    return {**counts, **rates, "agreement": float((human == judge).mean()), "method": "labels_by_domain"}
+    columns = {"human_rate": human, "judge_rate": judge, "agreement": human == judge}
+    shares = {name: float(np.average(values, weights=weights)) for name, values in columns.items()}
+    return {**counts, **shares, "method": "labels_by_domain"}
 
 
 def _differential_notes(errors: JudgeErrors, names: Sequence[str]) -> list[str]:

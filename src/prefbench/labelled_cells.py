@@ -40,6 +40,15 @@ class PlacedLabels(NamedTuple):
         return int(self.block.size)
 
 
+class SelectedCells(NamedTuple):
+    """What the corrections take of k cells: rates and shares (n, k), labels, and the domain (n,) of each prompt."""
+
+    rates: Floats
+    answers: LabelledAnswers
+    shares: Floats | None
+    domain: Codes
+
+
 class Cell(NamedTuple):
     """A condition, whole or in one group of its answers."""
 
@@ -100,9 +109,7 @@ class LabelledCells:
         human, judge = self.placed.human[chosen], self.placed.judge[chosen]
         return LabelledAnswers(human, judge, self.prompt[chosen], cell, weights)
 
-    def select(
-        self, places: Sequence[int], shares: Floats | None = None
-    ) -> tuple[Floats, LabelledAnswers, Floats | None]:
+    def select(self, places: Sequence[int], shares: Floats | None = None) -> SelectedCells:
         """Return some cells' rates, labels and shares, over the prompts with a rate in any of them."""
         rates = self.rates[:, list(places)]
         known = np.isfinite(rates) if shares is None else np.isfinite(rates) & (shares > 0)
@@ -110,7 +117,9 @@ class LabelledCells:
         found = self.answers(places, shares)
         prompt = (np.cumsum(rows) - 1)[found.prompt]
         answers = LabelledAnswers(found.human, found.judge, prompt, found.cell, found.weight)
-        return rates[rows], answers, None if shares is None else shares[rows]
+        return SelectedCells(
+            rates[rows], answers, None if shares is None else shares[rows], self.domain[rows]
+        )
 
 
 def place_labels(blocks: Blocks, labels: Labels) -> tuple[PlacedLabels, int]:

@@ -11,11 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from prefbench import __version__
-from prefbench.errors import ConfigError
+from prefbench.errors import ConfigError, DataError
 from prefbench.store import read_json, write_json
 
 FORMAT = 1
 CURE = "give the same settings, or another --condition or --study"
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return what a manifest holds: `settings`, `runs` and more. Raises DataError for a file that is none."""
+    content = read_json(path)
+    if not isinstance(content.get("settings"), dict) or not isinstance(content.get("runs"), list):
+        raise DataError(
+            f"{path}: no manifest (it has no settings or no runs); restore it from a copy, or move it away"
+        )
+    return content
 
 
 class Manifest:
@@ -29,7 +39,7 @@ class Manifest:
         self.path = path
         self._cure = cure
         if path.exists():
-            self._content = read_json(path)
+            self._content = read_manifest(path)
             self.require(settings)
         else:
             self._content = {"format": FORMAT, "settings": dict(settings), "runs": []}

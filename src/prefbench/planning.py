@@ -15,13 +15,13 @@ from prefbench.effects import make_table
 from prefbench.errors import ConfigError, DataError
 from prefbench.factors import Design, find_design
 from prefbench.folders import ConditionFolder
+from prefbench.manifest import read_manifest
 from prefbench.statistics import (
     ContrastVariance,
     cheapest_designs,
     contrast_variance,
     smallest_effect,
 )
-from prefbench.store import read_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -156,7 +156,7 @@ def measure_answer_seconds(folders: Sequence[ConditionFolder]) -> float | None:
     for folder in folders:
         if not folder.manifest.exists():
             continue
-        content = read_json(folder.manifest)
+        content = read_manifest(folder.manifest)
         for run in content.get("runs", []):
             written = run.get("records_written") or 0
             if run.get("seconds") and written and content["settings"].get("n_samples"):

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import Parameter, signature
-from types import NoneType
-from typing import Any, get_args
+from numbers import Integral, Real
+from os import PathLike
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from prefbench.errors import ConfigError, unknown_name
 
@@ -32,12 +34,12 @@ def known_names(builtins: Mapping[str, str], group: str) -> list[str]:
 
 
 def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an option that is no keyword of the class `made`, one not for users, or a wrong value."""
+    """Raise ConfigError for an option that is no keyword of the class `made`, of another type, or not for users."""
     parameters = signature(made).parameters.values()
     for parameter in parameters:
         if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD and parameter.name in options:
             raise ConfigError(f"{parameter.name} is no option of {owner}: it has a place of its own")
-    _check_kinds(owner, made, options)
+    _check_types(owner, made, options)
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
@@ -46,24 +48,32 @@ def check_options(owner: str, made: Any, options: Mapping[str, Any]) -> None:
             raise unknown_name(f"option of {owner}", option, known)
 
 
-_KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-"""What an option may be declared to take, from the narrowest to the widest."""
+_KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((Integral,), "a whole number"),
+    float: ((Real,), "a number"),
+    str: ((str, PathLike), "text"),
+}
+"""What a keyword of each type takes, and what that is called."""
 
 
-def _check_kinds(owner: str, made: Any, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a value of another kind than its keyword is declared with; other kinds are not judged."""
+def _check_types(owner: str, made: Any, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an option that its annotation does not take; what says nothing simple takes anything."""
     try:
-        parameters = signature(made, eval_str=True).parameters
-    except NameError:  # declared with names that are there for type checkers only
+        hints = get_type_hints(getattr(made, "__init__" if isinstance(made, type) else "__call__"))
+    except (NameError, TypeError):  # annotated with what is only imported for type checkers
         return
     for name, value in options.items():
-        declared = parameters[name].annotation if name in parameters else Parameter.empty
-        kinds = set(get_args(declared) or [declared]) - {NoneType}
-        if not kinds or not kinds <= set(_KINDS) or type(value) in kinds:
+        hint = hints.get(name, Any)
+        members = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+        kinds = [_KINDS[member] for member in members if member in _KINDS]
+        others = tuple(member for member in members if member not in _KINDS)
+        if not kinds or not all(isinstance(member, type) for member in others) or isinstance(value, others):
             continue
-        if isinstance(value, bool | str) or not (float in kinds and isinstance(value, int)):
-            wanted = " or ".join(words for kind, words in _KINDS.items() if kind in kinds)
-            cure = f"; write it as {name}='\"{value}\"'" if kinds == {str} else ""
+        taken = [what for types, what in kinds if isinstance(value, types)]
+        if not taken or (isinstance(value, bool) and bool not in members):
+            wanted = " or ".join(what for _, what in kinds)
+            cure = f"; write it as {name}='\"{value}\"'" if members[0] is str else ""
             raise ConfigError(f"option {name} of {owner} takes {wanted}, not {value!r}{cure}")
 
 

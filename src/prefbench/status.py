@@ -15,9 +15,10 @@ from prefbench.errors import ConfigError
 from prefbench.folders import PUBLISHED_JUDGE, ConditionFolder, find_conditions
 from prefbench.judge import choose_folders
 from prefbench.judges.places import BATCHES, LEDGER
+from prefbench.manifest import read_manifest
 from prefbench.pending import Pending
 from prefbench.records import ScoredRecord
-from prefbench.store import read_json, read_models
+from prefbench.store import read_models
 from prefbench.study import DEFAULT_STUDY
 
 
@@ -59,9 +60,17 @@ class JudgeState:
 def judge_status(
     study: str | Path = DEFAULT_STUDY, *, conditions: Sequence[str] | None = None, ask: bool = True
 ) -> list[JudgeState]:
-    """Return how far every judge is in every condition; changes nothing. `ask` asks providers about live batches."""
+    """Return how far every judge is in every condition; changes nothing. `ask` asks providers about live batches.
+
+    A condition that a judge has not begun is missing as a whole; a release's own scores are where they are.
+    """
     folders = choose_folders(find_conditions(study), conditions)
-    return [_read_state(folder, judge, ask=ask) for folder in folders for judge in _judges(folder)]
+    everywhere = {judge for folder in folders for judge in _judges(folder)} - {PUBLISHED_JUDGE}
+    return [
+        _read_state(folder, judge, ask=ask)
+        for folder in folders
+        for judge in sorted(everywhere | set(_judges(folder)))
+    ]
 
 
 def _judges(folder: ConditionFolder) -> list[str]:
@@ -128,7 +137,7 @@ def _ask(place: Path, live: Sequence[Intent], states: Sequence[BatchState]) -> s
 
 def _open(place: Path) -> RemoteBackend:
     """Open the backend that a judge's manifest names."""
-    content = read_json(place / "manifest.json")
+    content = read_manifest(place / "manifest.json")
     judge = content["settings"]["judge"]
     told = [run["judging"]["backend"]["base_url"] for run in content["runs"] if "judging" in run]
     options = {"base_url": told[-1]} if told else {}

@@ -61,17 +61,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a share as a person reads it: 0.431 -> 43.1%, missing -> a dash."""
-    return "-" if value is None else f"{100 * value:.{digits}f}%"
+    return "-" if value is None else f"{100 * value:z.{digits}f}%"
 
 
 def interval(low: float | None, high: float | None) -> str:
     """Return an interval of shares: [38.0, 48.3]."""
-    return "-" if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
+    return "-" if low is None or high is None else f"[{100 * low:z.1f}, {100 * high:z.1f}]"
 
 
 def points(value: float | None) -> str:
     """Return a difference of shares in percentage points, with its sign."""
-    return "-" if value is None else f"{100 * value:+.1f}"
+    return "-" if value is None else f"{100 * value:+z.1f}"
 
 
 def p_value(value: float | None) -> str:
@@ -83,7 +83,7 @@ def p_value(value: float | None) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with fixed digits, missing as a dash."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value:z.{digits}f}"
 
 
 def write_table(frame: polars.DataFrame, path: Path) -> None:

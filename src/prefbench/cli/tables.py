@@ -190,7 +190,7 @@ def print_differences(result: ManifestDiff) -> None:
     if rows:
         print_table(title, ["<setting", f"<{result.first}", f"<{result.second}", "<kind"], rows)
     else:
-        note(f"{title}: no setting differs")
+        note(f"{title}: no setting {'is known to differ' if result.notes else 'differs'}")
     print_notes(result.notes)
 
 

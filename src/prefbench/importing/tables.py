@@ -25,9 +25,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         ".csv": _read_csv,
         ".parquet": _read_parquet,
     }
-    if not path.exists():
-        raise DataError(f"{path}: no such file; check the path")
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if suffix in ("", *readers) and not path.exists():
+        raise DataError(f"{path}: no such file; check the path")
     if suffix not in readers:
         raise ConfigError(
             f"{path}: {suffix or 'no'} suffix: importing reads .jsonl, .csv (also .gz), .parquet, and the .eval and "

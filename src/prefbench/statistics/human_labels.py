@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FEWEST_PROMPTS = 10
 """Fewer labelled prompts in a cell give no variance worth the name."""
 
+FEWEST_IN_STRATUM = 5
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledAnswers:
@@ -60,6 +62,7 @@ def ppi_cells(
     labels: LabelledAnswers,
     *,
     weights: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
     tuning: float | None = None,
 ) -> CorrectedFit:
     """Return the rates of C cells as a human would read them, from judged rates (n, C) and labelled answers.
@@ -69,8 +72,10 @@ def ppi_cells(
     2311.01453), here with the judged set containing the labelled one and influences summed within prompts. Each cell
     has its own lambda and its own correction, so that a judge that errs differently by condition biases nothing.
     The labels must be a random sample of the answers, up to their weights. `weights` (n, C) are those of the
-    prompts in a cell's rate, alike unless given. t with labelled prompts - 1. Raises ValueError for a cell with
-    fewer than 10 labelled prompts or no judged rate, and for a tuning outside [0, 1].
+    prompts in a cell's rate, alike unless given. The variance is taken about the means of `strata` (n,), such as
+    domains, if every cell has 5 labelled prompts in each, about one mean otherwise; t with labelled prompts -
+    strata. Raises ValueError for a cell with fewer than 10 labelled prompts or no judged
+    rate, and for a tuning outside [0, 1].
     """
     judged = np.asarray(rates, dtype=float)
     if judged.ndim != 2 or (judged < 0).any() or (judged > 1).any():
@@ -80,6 +85,7 @@ def ppi_cells(
         raise ValueError("the weights of prompts are not negative, one for each judged rate")
     if tuning is not None and not 0 <= tuning <= 1:
         raise ValueError(f"the weight of the judge lies between 0 and 1, not at {tuning}")
+    stratum, degrees = _strata(strata, labels, np.isfinite(judged) & (shares > 0))
     estimates, influences, tunings, counts, prompts = [], [], [], [], []
     for cell in range(judged.shape[1]):
         chosen = labels.cell == cell
@@ -94,10 +100,10 @@ def ppi_cells(
         part /= part.sum()
         column = np.where(part > 0, judged[:, cell], 0.0)
         mean = float(part @ column)
-        whole = part * (column - mean)
         share = prompt / prompt.sum()
         truth, read = human / prompt.sum(), verdict / prompt.sum()
-        truth_part, read_part = truth - share * truth.sum(), read - share * read.sum()
+        whole = _about_means(part * column, part, stratum)
+        truth_part, read_part = (_about_means(each, share, stratum) for each in (truth, read))
         best = _tune(truth_part, read_part, whole) if tuning is None else tuning
         estimates.append(best * mean + truth.sum() - best * read.sum())
         influences.append(truth_part - best * (read_part - whole))
@@ -105,16 +111,43 @@ def ppi_cells(
         counts.append(int(chosen.sum()))
         prompts.append(labelled)
     influence = np.stack(influences, axis=1)
-    fewest = min(prompts)
+    fewest, df = min(prompts), min(degrees)
     fit = CellFit(
         estimates=np.array(estimates),
-        covariance=influence.T @ influence * (fewest / (fewest - 1)),
-        df=fewest - 1,
+        covariance=influence.T @ influence * (fewest / df),
+        df=df,
         n=len(judged),
         method="ppi_plus_plus",
         scale="rate_difference",
     )
     return CorrectedFit(fit, np.array(tunings), np.array(counts), np.array(prompts))
+
+
+def _strata(
+    strata: ArrayLike | None, labels: LabelledAnswers, used: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], list[int]]:
+    """Return each prompt's stratum (n,) from 0 and the degrees of freedom of each cell; `used` (n, C) are its prompts.
+
+    One stratum for all where a cell has labels of too few prompts in one: their spread would be made too small.
+    """
+    prompts, cells = used.shape
+    names, codes = np.unique(np.zeros(prompts) if strata is None else np.asarray(strata), return_inverse=True)
+    if codes.shape != (prompts,):
+        raise ValueError(f"one stratum per prompt, not {codes.shape} for {prompts} prompts")
+    labelled = [np.unique(labels.prompt[labels.cell == cell]) for cell in range(cells)]
+    counts = [np.bincount(codes[each], minlength=names.size) for each in labelled]
+    needed = [np.bincount(codes[column], minlength=names.size) > 0 for column in used.T]
+    if all((count[need] >= FEWEST_IN_STRATUM).all() for count, need in zip(counts, needed, strict=True)):
+        return codes, [each.size - int(need.sum()) for each, need in zip(labelled, needed, strict=True)]
+    return np.zeros_like(codes), [each.size - 1 for each in labelled]
+
+
+def _about_means(parts: Floats, shares: Floats, stratum: NDArray[np.intp]) -> Floats:
+    """Return parts (n,) of a weighted mean less what they would be at the mean of their stratum."""
+    totals = [np.bincount(stratum, weights=each) for each in (parts, shares)]
+    means = totals[0] / np.where(totals[1] > 0, totals[1], 1.0)
+    centred: Floats = parts - shares * means[stratum]
+    return centred
 
 
 def _tune(truth: Floats, read: Floats, whole: Floats) -> float:

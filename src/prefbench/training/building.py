@@ -15,9 +15,9 @@ from prefbench.backends.hf.prompts import render_prompt
 from prefbench.bank import write_bank
 from prefbench.errors import ConfigError, DataError, unknown_name
 from prefbench.folders import ConditionFolder, find_conditions, match_condition
-from prefbench.manifest import Manifest
+from prefbench.manifest import Manifest, read_manifest
 from prefbench.records import PromptItem, PromptStyle, parse_temperature
-from prefbench.store import locked, read_json
+from prefbench.store import locked
 from prefbench.study import DEFAULT_STUDY
 from prefbench.training.answers import Answers, choose_judge, collect_answers
 from prefbench.training.pairs import (
@@ -135,7 +135,7 @@ def _make_plan(
     preferred = default if chosen is None else folders[match_condition(chosen, names)]
     if judge is not None or preferred is default:
         judge = choose_judge([preferred, default], judge)
-    manifest = read_json(default.manifest)["settings"] if default.manifest.is_file() else {}
+    manifest = read_manifest(default.manifest)["settings"] if default.manifest.is_file() else {}
     style = prompt_style or manifest.get("prompt_style")
     if style is None:
         raise ConfigError(

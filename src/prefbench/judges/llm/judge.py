@@ -65,10 +65,12 @@ class ModelJudge:
         self.rubric = load_rubric(rubric)
         self.per_response = per_response
         self.batch = batch
-        self.poll_seconds = poll_seconds
+        self.poll_seconds = _check_number("poll_seconds", poll_seconds, least=0)
         self._budget = _check_budget(budget)
         self._price: Price | None = parse_price(price) if price is not None else None
         self._batch_items = batch_items
+        if batch_items is not None:
+            _check_number("batch_items", batch_items, least=1)
         self._adoption = {} if adoption_seconds is None else {"adoption_seconds": adoption_seconds}
         self._options = backend_options
         self._backend: Backend | None = None
@@ -357,6 +359,12 @@ def _make_name(judge: str, model: str | None) -> str:
         return judge
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip(".-") or "model"
     return short if short.startswith(judge) else f"{judge}-{short}"
+
+
+def _check_number(name: str, value: float, *, least: float) -> float:
+    if not least <= value < float("inf"):
+        raise ConfigError(f"{name} {value} must be a number of {least:g} or more")
+    return value
 
 
 def _check_budget(budget: float | None) -> float | None:
