@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from prefbench.adapter_files import read_adapter  # noqa: E402
 from prefbench.backends import Treatment, open_backend  # noqa: E402
 from prefbench.errors import BackendError, ConfigError, DataError, MissingExtraError  # noqa: E402
+from prefbench.progress import Silent  # noqa: E402
 from prefbench.store import locked, read_json  # noqa: E402
 from prefbench.training import read_pairs, train_dpo  # noqa: E402
 from prefbench.training.dpo import is_out_of_memory  # noqa: E402
@@ -91,6 +92,25 @@ def test_training_raises_the_chosen_margin_and_reports_it_as_defined(tiny_model,
     log = [orjson.loads(line) for line in (tmp_path / "a" / "training_log.jsonl").read_bytes().splitlines()]
     assert log[0]["rewards/margins"] == pytest.approx(0, abs=1e-6)
     assert log[5]["rewards/margins"] > log[1]["rewards/margins"] > 0
+
+
+class Steps(Silent):
+    """Keeps what it is told of."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def start(self, what: str, total: int) -> None:
+        self.steps.append(what)
+
+
+def test_every_part_of_a_training_that_takes_time_is_told(tiny_model, pairs, tmp_path):
+    unseen = write_lines(tmp_path / "unseen.jsonl", make_lines(31)[24:])
+    progress = Steps()
+    train_dpo(
+        pairs, model=str(tiny_model), out=tmp_path / "a", recipe=RECIPE, held_out=unseen, progress=progress
+    )
+    assert progress.steps == ["loading tiny", "training", "measuring 7 held-out pairs"]
 
 
 def test_the_loss_is_the_recipes(tiny_model, tmp_path):

@@ -158,12 +158,14 @@ class _Run:
             raise _out_of_memory(self.recipe, half) from error
 
     def _train(self, micro_batch: int) -> TrainReport:
+        self.progress.start(f"loading {describe_source(self.source['name'])}", 1)
         model, tokenizer = load_model(
             self.source["name"],
             revision=self.source["revision"],
             dtype=self.source["dtype"],
             device=self.source["device"],
         )
+        self.progress.advance(1)
         _check_device(model)
         self.manifest.require(
             {
@@ -235,7 +237,9 @@ class _Run:
         report.margin = _mean([entry["rewards/margins"] for entry in last])
         report.accuracy = _mean([entry["rewards/accuracies"] for entry in last])
         if kept_out:
+            self.progress.start(f"measuring {len(kept_out.rows)} held-out pairs", 1)
             found = evaluate_rows(trainer, kept_out.rows)
+            self.progress.advance(1)
             report.held_out_pairs = len(kept_out.rows)
             report.held_out_margin, report.held_out_accuracy = found["margin"], found["accuracy"]
 
