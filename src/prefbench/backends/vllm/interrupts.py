@@ -47,11 +47,11 @@ def deaf_children() -> Iterator[None]:
     """
     start = BaseProcess.start
 
-    def start_deaf(process: BaseProcess) -> None:
+    def start_deaf(self: BaseProcess) -> None:
         resource_tracker.ensure_running()  # or the first start would do it, and unblock the signal
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            start(process)
+            start(self)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
