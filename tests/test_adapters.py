@@ -318,3 +318,12 @@ def test_peft_is_needed_only_for_an_adapter(tiny_model, monkeypatch):
     open_backend("hf", str(tiny_model), options={})
     with pytest.raises(MissingExtraError, match=r"prefbench\[hf\]"):
         open_backend("hf", str(tiny_model), options={}, needs=frozenset({"adapter"}))
+
+
+def test_an_adapter_whose_configuration_is_of_another_one_is_named_with_the_tensor(tiny_model, tmp_path):
+    adapter = make_adapter(tiny_model, tmp_path / "adapter")
+    config = adapter / "adapter_config.json"
+    config.write_bytes(orjson.dumps(orjson.loads(config.read_bytes()) | {"r": 99}))
+    backend = open_backend("hf", str(tiny_model), options={})
+    with pytest.raises(ConfigError, match=r"size mismatch for .*copy both again"):
+        backend.identify(Treatment("c", adapter=str(adapter)))

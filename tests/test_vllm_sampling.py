@@ -198,6 +198,28 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path):
     assert records(folder) == records(smooth)
 
 
+def test_ctrl_c_in_a_terminal_does_not_end_the_processes_of_the_engine(tmp_path):
+    """A terminal sends it to all; on a GPU the engine has a process of its own, as it is made to have here."""
+    folder, smooth = (write_study(tmp_path / name, conditions=1, limit=60) for name in ("rough", "smooth"))
+    with subprocess.Popen(
+        command(folder),
+        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while process.poll() is None and not written(folder):
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGINT)
+        _, remarks = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert LINE_OF_INTERRUPT in remarks
+    run(folder)
+    run(smooth)
+    assert records(folder) == records(smooth)
+
+
 def check_kills(tmp_path: Path, count: int, *, limit: int, conditions: int) -> None:
     rough, smooth = (
         write_study(tmp_path / name, limit=limit, conditions=conditions) for name in ("rough", "smooth")

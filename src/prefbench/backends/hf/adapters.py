@@ -84,9 +84,12 @@ class Adapters:
                 else:
                     self._peft.load_adapter(str(found.folder), adapter_name=name)
         except (ValueError, RuntimeError, TypeError, KeyError, OSError) as error:
-            first = next(iter(str(error).splitlines()), type(error).__name__)
+            # torch's first line only says that there is a list of faults
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            first = next((line for line in lines if not line.endswith(":")), type(error).__name__)
             raise ConfigError(
-                f"adapter {found.source!r} cannot be loaded on {self._name!r}: {first}"
+                f"adapter {found.source!r} cannot be loaded on {self._name!r}: {first}; its configuration and weights "
+                "must be of one training, and of this model: copy both again, or give the model"
             ) from error
         self._peft.eval()
         # left to itself, it asks the hub for the base model's configuration to see if the vocabulary has grown

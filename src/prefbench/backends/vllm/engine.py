@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from prefbench.backends.vllm.faults import explain_death, explain_start
+from prefbench.backends.vllm.interrupts import deaf_children
 from prefbench.backends.vllm.logs import EngineLog
 
 
@@ -67,7 +68,7 @@ def start_engine(model: str, arguments: Mapping[str, Any], log: EngineLog) -> En
         # one process starts in seconds, and there is no device whose work could be overlapped with ours
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     try:
-        with log.captured():
+        with log.captured(), deaf_children():
             if int(arguments.get("data_parallel_size") or 1) > 1:
                 from prefbench.backends.vllm.replicas import ReplicatedEngine
 

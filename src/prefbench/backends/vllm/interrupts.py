@@ -6,6 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 
@@ -34,3 +36,27 @@ def deferred_interrupt() -> Iterator[Interrupt]:
         yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started in the block do not hear Ctrl-C, which a terminal sends to all; this one still does.
+
+    An engine's processes would end at once, with what is in flight; this process stops them when it has what is
+    finished. They inherit the blocked signal, and handlers of their own do not unblock it.
+    """
+    start = BaseProcess.start
+
+    def start_deaf(self: BaseProcess) -> None:
+        resource_tracker.ensure_running()  # or the first start would do it, and unblock the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            start(self)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    BaseProcess.start = start_deaf  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BaseProcess.start = start  # type: ignore[method-assign]
