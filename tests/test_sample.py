@@ -236,6 +236,42 @@ def test_a_failed_prompt_is_on_record_and_tried_again(study, bank):
     assert (report.written, report.kept) == (2, 10)
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_was_written_is_told_beside_what_failed(tiny_model, tmp_path, as_json):
+    items = make_items(3)
+    items[1] = items[1].model_copy(update={"prompt": "rain " * 400})
+    write_bank(tmp_path / "bank.jsonl", items)
+    command = [
+        sys.executable,
+        "-m",
+        "prefbench",
+        "sample",
+        "--model",
+        str(tiny_model),
+        "--prompts",
+        "bank.jsonl",
+    ]
+    command += [
+        "--temps",
+        "1",
+        "--n-samples",
+        "2",
+        "--max-tokens",
+        "3",
+        "--backend",
+        "hf",
+        *(["--json"] if as_json else []),
+    ]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 4
+    assert "prefbench: 1 prompts have no answers" in found.stderr
+    if as_json:
+        (report,) = orjson.loads(found.stdout)["conditions"]
+        assert (report["written"], report["failed"]) == (5, 1)
+    else:
+        assert "5 records sampled" in found.stdout
+
+
 def test_a_prompt_that_cannot_be_answered_stops_no_other_model(study, tiny_model, bank, tmp_path):
     items = make_items(3)
     items[1] = items[1].model_copy(update={"prompt": "rain " * 400})

@@ -14,7 +14,7 @@ from studies import DOMAINS, make_items
 
 from prefbench.backends import Backend, Completion, Output, Request, Treatment
 from prefbench.bank import write_bank
-from prefbench.errors import BackendError, ConfigError, DataError
+from prefbench.errors import BackendError, ConfigError, DataError, UnprovedError
 from prefbench.sample import sample_prompts
 from prefbench.store import locked, read_json
 
@@ -99,6 +99,20 @@ class Streams:
         text = f"{request.treatment.system_prompt}|{request.prompt}|{request.sampling.temperature}|"
         outputs = (Output(f"{text}{request.seed + i}", "stop", tokens) for i in range(request.n))
         return Completion(request, tuple(outputs))
+
+
+class Miscounts(Streams):
+    """One that finds out after some answers that they are not what they say."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for number, completion in enumerate(super().generate(requests)):
+            if number == self._after:
+                raise UnprovedError("steering check failed: 7 tokens were steered, at least 9 had to be")
+            yield completion
 
 
 class Turns(Streams):
@@ -263,6 +277,26 @@ def test_a_fault_of_the_backend_keeps_what_was_finished_and_gives_the_device_bac
     report = sample(Streams())
     assert sum(each.written for each in report.conditions) == 40
     assert sum(map(len, contents(study).values())) == 60
+
+
+def test_records_of_a_call_whose_count_fails_are_set_aside_and_asked_for_again(sample, study):
+    """What an earlier call wrote stays; what this one wrote is no response, and the manifest says why."""
+    sample(Streams(), limit=2)
+    before = contents(study)
+    faulty = Miscounts(after=4)
+    with pytest.raises(UnprovedError, match=r"7 tokens.*4 records of this call are set aside in .*unproved"):
+        sample(faulty)
+    assert faulty.closed
+    assert contents(study) == before
+    aside = [line for path in study.rglob("unproved/*.jsonl") for line in path.read_bytes().splitlines()]
+    assert len(aside) == 4
+    for condition in CONDITIONS:
+        run = last_run(study, condition)
+        assert (run["records_written"], "7 tokens" in run["fault"]) == (0, True)
+    report = sample(Streams())
+    asked = len(CONDITIONS) * 2 * len(DOMAINS) * 5
+    assert sum(each.written for each in report.conditions) == asked - sum(map(len, before.values()))
+    assert sum(map(len, contents(study).values())) == asked
 
 
 @pytest.mark.parametrize("busy", CONDITIONS)

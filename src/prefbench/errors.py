@@ -5,6 +5,8 @@
     │   └── MissingExtraError            an optional dependency is not installed
     ├── DataError               exit 3   a file or a line of one: "file:line: what, and how to mend it"
     └── BackendError            exit 4   what generates text failed for every request
+        ├── UnprovedError                what it has generated is not what was asked for
+        └── MissingAnswersError          some prompts have no answers; the rest is written
 
 The message is one line that names the thing, the place and the cure. The command line prints it and
 exits with `exit_code`; any other exception is a bug and keeps its traceback.
@@ -51,6 +53,10 @@ class BackendError(PrefbenchError):
     """A backend failed in a way that would hit every request."""
 
     exit_code: ClassVar[int] = 4
+
+
+class UnprovedError(BackendError):
+    """A check during sampling failed: answers that are there already may not be what they say they are."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:

@@ -34,6 +34,11 @@ class ConditionFolder:
         """The requests that failed, one line each."""
         return self.path / "errors.jsonl"
 
+    @property
+    def unproved(self) -> Path:
+        """Records that a failed check has set aside, in files named as those of the responses."""
+        return self.path / "unproved"
+
     def responses_path(self, domain: str, temperature: float, n: int) -> Path:
         """Return the file of one domain and temperature."""
         return self.path / "responses" / f"{domain}_{format_temperature(temperature)}_n{n}.jsonl"

@@ -25,13 +25,13 @@ from prefbench.bank import bank_hash, load_bank
 from prefbench.checkpoints import explain_post_trained
 from prefbench.conditions import choose_conditions, describe_source, group_by_model, make_treatment
 from prefbench.demo_model import locate_model
-from prefbench.errors import BackendError
+from prefbench.errors import UnprovedError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest
 from prefbench.progress import Progress, Silent, told_warnings
 from prefbench.records import PromptItem, PromptStyle, RecordKey
-from prefbench.sample_files import Cell, File, Place, keep_error, read_done
-from prefbench.sample_report import ConditionReport, SampleReport, describe_failures
+from prefbench.sample_files import Cell, File, Place, keep_error, read_done, set_aside
+from prefbench.sample_report import ConditionReport, MissingAnswersError, SampleReport
 from prefbench.seeds import derive_seed
 from prefbench.store import locked
 from prefbench.study import (
@@ -78,7 +78,9 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     model's weights.
 
     Raises ConfigError for what cannot be asked for, DataError for files that cannot be read or written,
-    BackendError if the model fails for every request, and at the end if some prompts have no answers.
+    BackendError if the model fails for every request; of its kinds, UnprovedError if answers turn out not to be
+    what was asked for, which sets this call's records aside, and MissingAnswersError at the end if some prompts
+    have no answers.
     """
     folder = Path(study)
     config = load_study(folder)
@@ -120,8 +122,8 @@ def sample_prompts(  # noqa: PLR0913 - the words of `prefbench sample`
     for shared_model, group in group_by_model(conditions).items():
         run.sample_model(shared_model, group, folder, report)
     # one prompt that cannot be answered keeps no other condition from being sampled
-    if failed := [each for each in report.conditions if each.failed]:
-        raise BackendError(describe_failures(failed))
+    if any(each.failed for each in report.conditions):
+        raise MissingAnswersError(report)
     return report
 
 
@@ -232,7 +234,12 @@ class _Run:
         started = time.monotonic()
         try:
             with told_warnings(self.progress) as told, ExitStack() as files:
-                self._write_all(backend, cells, files, started)
+                places = self._open_places(cells, files)
+                try:
+                    self._write_all(backend, cells, places, started)
+                except UnprovedError as error:
+                    files.close()
+                    raise set_aside(cells, places.values(), error) from error
         finally:
             _share_time(time.monotonic() - started, [cell.report for cell in cells])
         counted: dict[str, Any] = getattr(backend, "steered_tokens", dict)()
@@ -247,9 +254,8 @@ class _Run:
                 **({"sampled_with": [other.condition.name for other in cells]} if len(cells) > 1 else {}),
             )
 
-    def _write_all(self, backend: Backend, cells: Sequence[Cell], files: ExitStack, started: float) -> None:
-        """Write each record when it is finished."""
-        places = {
+    def _open_places(self, cells: Sequence[Cell], files: ExitStack) -> dict[tuple[str, str, float], Place]:
+        return {
             (cell.treatment.condition, file.domain, file.temperature): Place(
                 cell, file, self._tell_repair, files
             )
@@ -257,6 +263,15 @@ class _Run:
             for file in cell.files
             if file.missing
         }
+
+    def _write_all(
+        self,
+        backend: Backend,
+        cells: Sequence[Cell],
+        places: Mapping[tuple[str, str, float], Place],
+        started: float,
+    ) -> None:
+        """Write each record when it is finished."""
         tokens = 0
         for completion in self._complete(backend, cells):
             key = completion.request.key

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from prefbench.backends import Completion, Treatment
-from prefbench.errors import ConfigError
+from prefbench.errors import ConfigError, UnprovedError
 from prefbench.folders import ConditionFolder
 from prefbench.manifest import Manifest, now
 from prefbench.records import PromptItem, RecordKey, Response, ResponseRecord
 from prefbench.sample_report import ConditionReport
-from prefbench.store import Appender, read_models, unique_by_key
+from prefbench.store import Appender, move_tail, read_models, unique_by_key
 from prefbench.study import Condition
 
 
@@ -65,16 +65,43 @@ class Place:
         self._on_repair = on_repair
         self._opened = opened
         self._appender: Appender | None = None
+        self._start = 0
 
     def write(self, completion: Completion) -> int:
         """Append one record and return how many tokens its answers have."""
         if self._appender is None:
             self._appender = self._opened.enter_context(Appender(self.file.path, on_repair=self._on_repair))
+            self._start = self.file.path.stat().st_size
         self._appender.append([_to_record(self._items[completion.request.key.id], completion)])
         tokens = sum(output.tokens for output in completion.outputs)
         self.cell.report.written += 1
         self.cell.report.tokens += tokens
         return tokens
+
+    def set_aside(self) -> int:
+        """Move what was written, once the file is closed, to the condition's `unproved`; return how many records."""
+        if self._appender is None:
+            return 0
+        return move_tail(self.file.path, self._start, self.cell.target.unproved / self.file.path.name)
+
+
+def set_aside(cells: Sequence[Cell], places: Iterable[Place], error: UnprovedError) -> UnprovedError:
+    """Take this call's records out of the responses, so that no later call keeps them; return the error that says so.
+
+    Those of every condition: a token that was steered in one answer was meant for another.
+    """
+    moved = dict.fromkeys((cell.condition.name for cell in cells), 0)
+    for place in places:
+        moved[place.cell.condition.name] += place.set_aside()
+    for cell in cells:
+        count = moved[cell.condition.name]
+        cell.report.written = 0
+        cell.manifest.finish_run(records_written=0, records_set_aside=count, fault=str(error))
+    folders = ", ".join(str(cell.target.unproved) for cell in cells if moved[cell.condition.name])
+    where = (
+        f"; the {sum(moved.values()):,} records of this call are set aside in {folders}" if folders else ""
+    )
+    return UnprovedError(f"{error}{where}")
 
 
 def read_done(path: Path, items: Iterable[PromptItem], temperature: float) -> Iterator[RecordKey]:

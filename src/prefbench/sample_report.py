@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefbench.errors import BackendError
+
 
 @dataclass(slots=True)
 class ConditionReport:
@@ -43,7 +45,15 @@ class SampleReport:
         }
 
 
-def describe_failures(failed: Sequence[ConditionReport]) -> str:
+class MissingAnswersError(BackendError):
+    """Some prompts have no answers; `report` says what was written."""
+
+    def __init__(self, report: SampleReport) -> None:
+        super().__init__(_describe_failures([each for each in report.conditions if each.failed]))
+        self.report = report
+
+
+def _describe_failures(failed: Sequence[ConditionReport]) -> str:
     """Return one line for the prompts that have no answers."""
     total = sum(report.failed for report in failed)
     first = failed[0]

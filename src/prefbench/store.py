@@ -125,6 +125,25 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         temporary.replace(path)
 
 
+def move_tail(path: Path, start: int, target: Path) -> int:
+    """Move the lines of a file from byte `start` on to the end of another file; return how many they are.
+
+    A file of which nothing is left is deleted. Raises DataError if either cannot be written.
+    """
+    with writing(target):
+        tail = path.read_bytes()[start:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as file:
+            file.write(tail)
+            file.flush()
+            os.fsync(file.fileno())
+    with writing(path):
+        os.truncate(path, start)
+        if not start:
+            path.unlink()
+    return tail.count(b"\n")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn an operating-system fault while writing `path` into one line that says how to mend it."""

@@ -20,7 +20,7 @@ from prefbench.cli.options import (
 from prefbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from prefbench.sample_report import ConditionReport
+    from prefbench.sample_report import ConditionReport, SampleReport
 
 
 def register(app: typer.Typer) -> None:
@@ -85,36 +85,48 @@ def sample(
 
     Example:  prefbench sample --model Qwen/Qwen3-8B-Base --temps 0.7,1.0,1.5
     """
-    from prefbench.cli.output import note, print_json
     from prefbench.cli.progress import StderrProgress
     from prefbench.sample import sample_prompts
+    from prefbench.sample_report import MissingAnswersError
 
+    failure: MissingAnswersError | None = None
     with StderrProgress() as progress:
-        report = sample_prompts(
-            study,
-            model=model,
-            condition=split_commas(condition),
-            adapter=adapter,
-            temps=read_numbers(temps, "temperature"),
-            n_samples=n_samples,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            stop=stop,
-            domains=split_commas(domains),
-            limit=limit,
-            prompts=prompts,
-            prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
-            system_prompt=system_prompt,
-            vectors=read_vectors(vector),
-            strict=strict,
-            seed=seed,
-            backend=backend,
-            backend_options={
-                **read_options(backend_option, "backend option"),
-                **read_options(engine, "engine argument"),
-            },
-            progress=progress,
-        )
+        try:
+            report = sample_prompts(
+                study,
+                model=model,
+                condition=split_commas(condition),
+                adapter=adapter,
+                temps=read_numbers(temps, "temperature"),
+                n_samples=n_samples,
+                max_tokens=max_tokens,
+                top_p=top_p,
+                stop=stop,
+                domains=split_commas(domains),
+                limit=limit,
+                prompts=prompts,
+                prompt_style=prompt_style,  # type: ignore[arg-type]  # checked where conditions are
+                system_prompt=system_prompt,
+                vectors=read_vectors(vector),
+                strict=strict,
+                seed=seed,
+                backend=backend,
+                backend_options={
+                    **read_options(backend_option, "backend option"),
+                    **read_options(engine, "engine argument"),
+                },
+                progress=progress,
+            )
+        except MissingAnswersError as error:  # what is written is told all the same
+            report, failure = error.report, error
+    _print_report(report, as_json=as_json)
+    if failure is not None:
+        raise failure
+
+
+def _print_report(report: SampleReport, *, as_json: bool) -> None:
+    from prefbench.cli.output import note, print_json
+
     if as_json:
         print_json(report.to_dict())
         return

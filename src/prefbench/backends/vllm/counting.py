@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from prefbench.errors import BackendError
+from prefbench.errors import UnprovedError
 from prefbench.steering.plan import KINDS
 
 
@@ -67,7 +67,7 @@ class Expected:
         """Return counted and expected numbers for the manifest.
 
         With `unfinished` (requests were aborted, or still run) more may have been steered than is accounted for.
-        Raises BackendError if fewer tokens were steered than must have been, or more than can have been.
+        Raises UnprovedError if fewer tokens were steered than must have been, or more than can have been.
         """
         figures = {}
         for slot in sorted(set(counted) | set(self._counts)):
@@ -76,10 +76,10 @@ class Expected:
             for count, (name, bound) in zip(found, bounds.items(), strict=True):
                 if count < bound.least or (bound.most is not None and count > bound.most):
                     most = "" if bound.most is None else f" and at most {bound.most}"
-                    raise BackendError(
+                    raise UnprovedError(
                         f"steering check failed: {count} {name} tokens of slot {slot} were steered, at least "
-                        f"{bound.least}{most} had to be: answers of this run are not what they say; sample its steered "
-                        "conditions again with --backend hf"
+                        f"{bound.least}{most} had to be: answers of this run are not what they say; sample its "
+                        "conditions with --backend hf in another --study"
                     )
             figures[str(slot)] = {
                 name: {"steered": count, "least": bound.least, "most": bound.most}
