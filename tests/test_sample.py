@@ -264,7 +264,7 @@ def test_what_was_written_is_told_beside_what_failed(tiny_model, tmp_path, as_js
     ]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 4
-    assert "prefbench: 1 prompts have no answers" in found.stderr
+    assert "prefbench: 1 prompt has no answers" in found.stderr
     if as_json:
         (report,) = orjson.loads(found.stdout)["conditions"]
         assert (report["written"], report["failed"]) == (5, 1)
