@@ -59,6 +59,6 @@ def _describe_failures(failed: Sequence[ConditionReport]) -> str:
     first = failed[0]
     files = ", ".join(str(report.folder / "errors.jsonl") for report in failed)
     return (
-        f"{'1 prompt has' if total == 1 else f'{total} prompts have'} no answers (first: {first.first_error}); all are in {files}; "
-        "the other records are written, and the same command tries the missing ones again"
+        f"{'1 prompt has' if total == 1 else f'{total} prompts have'} no answers (first: {first.first_error}); "
+        f"all are in {files}; the other records are written, and the same command tries the missing ones again"
     )
