@@ -155,12 +155,17 @@ def last_run(study: Path, condition: str) -> dict[str, Any]:
 
 def with_vectors(study: Path) -> None:
     """Give the second and the third condition a vector."""
+    pytest.importorskip("safetensors", reason="needs safetensors: pip install 'prefbench[hf]'")
+    from steering_models import make_vector
+
+    from prefbench.steering import save_vector
+
     path = study / "prefbench.toml"
     vector = 'vectors = [{ file = "warmth.safetensors", coefficient = 1.0 }]\n'
     head, *conditions = path.read_text().split("[[conditions]]")
     first, *others = conditions
     path.write_text("[[conditions]]".join([head, first, *(each + vector for each in others)]))
-    (study / "warmth.safetensors").write_bytes(b"")
+    save_vector(make_vector(), study / "warmth.safetensors")
 
 
 def test_each_answer_lands_in_its_own_place_in_whatever_order_it_comes(sample, study):
@@ -297,6 +302,31 @@ def test_records_of_a_call_whose_count_fails_are_set_aside_and_asked_for_again(s
     asked = len(CONDITIONS) * 2 * len(DOMAINS) * 5
     assert sum(each.written for each in report.conditions) == asked - sum(map(len, before.values()))
     assert sum(map(len, contents(study).values())) == asked
+
+
+@pytest.mark.parametrize(
+    ("file", "treatment", "complaint"),
+    [
+        (None, 'vectors = [{ file = "warmth.safetensors", coefficient = 1.0 }]', "warmth.safetensors"),
+        (b"torn", 'vectors = [{ file = "warmth.safetensors", coefficient = 1.0 }]', "is not safetensors"),
+        (None, 'adapter = "./dpo"', "no such folder"),
+    ],
+)
+def test_a_file_that_is_not_there_or_torn_is_told_before_the_model_is_loaded(
+    study, monkeypatch, file, treatment, complaint
+):
+    pytest.importorskip("safetensors", reason="needs safetensors: pip install 'prefbench[hf]'")
+    if file is not None:
+        (study / "warmth.safetensors").write_bytes(file)
+    path = study / "prefbench.toml"
+    path.write_text(f"{path.read_text()}{treatment}\n")
+    loaded = []
+    monkeypatch.setattr("prefbench.sample.open_backend", lambda *_, **__: loaded.append(1))
+    monkeypatch.setattr("prefbench.sample.choose_backend", lambda name: (name, "asked for"))
+    with pytest.raises((ConfigError, DataError), match=complaint):
+        sample_prompts(study, backend="streams")
+    assert not loaded
+    assert not contents(study)
 
 
 @pytest.mark.parametrize("busy", CONDITIONS)

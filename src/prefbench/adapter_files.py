@@ -93,11 +93,18 @@ def read_shapes(path: Path, *, source: str) -> dict[str, tuple[int, ...]]:
         ) from error
 
 
+def is_hub_id(source: str) -> bool:
+    """Say whether an adapter can only be one of the hub: owner/name, and nothing of that name is here."""
+    folder = Path(source).expanduser()
+    here = folder.exists() or folder.is_absolute() or source.startswith((".", "~"))
+    return not here and source.count("/") == 1
+
+
 def _find_folder(source: str) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if folder.exists() or folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1:
+    if not is_hub_id(source):
         raise ConfigError(
             f"adapter {source!r}: no such folder; give the folder that holds {CONFIG_FILE}, or a hub id (owner/name)"
         )

@@ -165,6 +165,8 @@ class _Run:
 
     def _sample_cells(self, model: str, cells: Sequence[Cell]) -> None:
         """Load the model, prove what is to be proved of every condition, and then sample them."""
+        for cell in cells:
+            _read_files(cell.treatment)
         needs = frozenset[str]().union(*(cell.condition.needs() for cell in cells))
         self.progress.start(f"loading {describe_source(model)} ({self.backend})", 1)
         backend = open_backend(self.backend, locate_model(model), options=self.options, needs=needs)
@@ -339,6 +341,20 @@ class _Run:
 
     def _tell_repair(self, path: Path, cut: int) -> None:
         self.progress.warn(f"{path}: cut off {cut} bytes of a record that an interrupted run left unfinished")
+
+
+def _read_files(treatment: Treatment) -> None:
+    """Read what a treatment brings with it: that takes a moment, and loading the model may take minutes.
+
+    Raises ConfigError and DataError for a file that is missing or not what it should be.
+    """
+    from prefbench.adapter_files import is_hub_id, read_adapter
+    from prefbench.steering.vectors import load_vector
+
+    if treatment.adapter is not None and not is_hub_id(treatment.adapter):
+        read_adapter(treatment.adapter)
+    for vector in treatment.vectors:
+        load_vector(vector.file)
 
 
 def _blocks(items: Sequence[PromptItem], size: int) -> Iterator[Sequence[PromptItem]]:
