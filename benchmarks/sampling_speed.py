@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from random_models import write_random_model
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 PROMPTS = 16
@@ -39,41 +41,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     for hidden in options.hidden:
         with tempfile.TemporaryDirectory() as folder:
-            parameters = make_model(Path(folder), hidden)
+            parameters = write_random_model(Path(folder), hidden)
             compare(
                 Path(folder),
                 pairs=options.pairs,
                 threads=options.threads,
                 title=f"{parameters / 1e6:.1f} M parameters",
             )
-
-
-def make_model(folder: Path, hidden: int) -> int:
-    """Write a random model that never ends an answer, and the demo model's tokenizer; return its size."""
-    import torch
-    from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
-
-    from prefbench.demo_model import demo_model_path
-
-    tokenizer = AutoTokenizer.from_pretrained(demo_model_path())
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=8192,
-        hidden_size=hidden,
-        intermediate_size=3 * hidden,
-        num_hidden_layers=8,
-        num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 64,
-        head_dim=32,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-    )
-    model = Qwen3ForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return model.num_parameters()
 
 
 def compare(folder: Path, *, pairs: int, threads: int, title: str) -> None:

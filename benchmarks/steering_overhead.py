@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from random_models import write_random_model
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 PROMPTS = 16
@@ -43,37 +45,17 @@ def main() -> None:
 
 
 def make_model(folder: Path, hidden: int, layers: int) -> int:
-    """Write a random model that never ends an answer, the demo model's tokenizer, and a vector; return its size."""
+    """Write a random model and a vector at every layer; return the model's size."""
     import numpy as np
-    import torch
-    from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-    from prefbench.demo_model import demo_model_path
     from prefbench.steering import TraitVector, save_vector
 
-    tokenizer = AutoTokenizer.from_pretrained(demo_model_path())
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=8192,
-        hidden_size=hidden,
-        intermediate_size=3 * hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 64,
-        head_dim=32,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-    )
-    model = Qwen3ForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    parameters = write_random_model(folder, hidden, layers)
     rng = np.random.default_rng(0)
     vectors = {layer: rng.standard_normal(hidden).astype(np.float32) for layer in range(layers)}
     vector = TraitVector("random", vectors, blocks=layers, recommended_layer=layers // 2)
     save_vector(vector, folder / "random.safetensors")
-    return int(model.num_parameters())
+    return parameters
 
 
 def compare(folder: Path, options: Any, *, title: str) -> None:

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from random_models import write_random_model
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 PROMPTS = 48
@@ -42,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "random"
-        print(f"random Qwen3, {make_model(model, options.hidden) / 1e6:.1f} M parameters")
+        print(f"random Qwen3, {write_random_model(model, options.hidden) / 1e6:.1f} M parameters")
         for part in options.parts:
             print(f"-- {part}")
             if part == "speed":
@@ -55,34 +57,6 @@ def main() -> None:
                 compare_cells(Path(folder))
             else:
                 measure_memory(options.prompts)
-
-
-def make_model(folder: Path, hidden: int) -> int:
-    """Write a random model with the demo model's tokenizer; return its size."""
-    import torch
-    from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
-
-    from prefbench.demo_model import demo_model_path
-
-    tokenizer = AutoTokenizer.from_pretrained(demo_model_path())
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=8192,
-        hidden_size=hidden,
-        intermediate_size=3 * hidden,
-        num_hidden_layers=8,
-        num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 64,
-        head_dim=32,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-    )
-    model = Qwen3ForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return model.num_parameters()
 
 
 def compare_speed(model: Path, folder: Path, *, pairs: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -86,41 +86,60 @@ def ppi_cells(
     if tuning is not None and not 0 <= tuning <= 1:
         raise ValueError(f"the weight of the judge lies between 0 and 1, not at {tuning}")
     stratum, degrees = _strata(strata, labels, np.isfinite(judged) & (shares > 0))
-    estimates, influences, tunings, counts, prompts = [], [], [], [], []
-    for cell in range(judged.shape[1]):
-        chosen = labels.cell == cell
-        human, verdict, prompt, labelled = _by_prompt(labels, chosen, len(judged))
-        if labelled < FEWEST_PROMPTS:
-            raise ValueError(
-                f"cell {cell} has labels of {labelled} prompts: a correction needs {FEWEST_PROMPTS}"
-            )
-        part = np.where(np.isfinite(judged[:, cell]), shares[:, cell], 0.0)
-        if not part.any():
-            raise ValueError(f"cell {cell} has no judged rate")
-        part /= part.sum()
-        column = np.where(part > 0, judged[:, cell], 0.0)
-        mean = float(part @ column)
-        share = prompt / prompt.sum()
-        truth, read = human / prompt.sum(), verdict / prompt.sum()
-        whole = _about_means(part * column, part, stratum)
-        truth_part, read_part = (_about_means(each, share, stratum) for each in (truth, read))
-        best = _tune(truth_part, read_part, whole) if tuning is None else tuning
-        estimates.append(best * mean + truth.sum() - best * read.sum())
-        influences.append(truth_part - best * (read_part - whole))
-        tunings.append(best)
-        counts.append(int(chosen.sum()))
-        prompts.append(labelled)
-    influence = np.stack(influences, axis=1)
-    fewest, df = min(prompts), min(degrees)
+    cells = [
+        _correct_cell(judged[:, cell], shares[:, cell], labels, cell, stratum, tuning)
+        for cell in range(judged.shape[1])
+    ]
+    influence = np.stack([cell.influence for cell in cells], axis=1)
+    fewest, df = min(cell.prompts for cell in cells), min(degrees)
     fit = CellFit(
-        estimates=np.array(estimates),
+        estimates=np.array([cell.estimate for cell in cells]),
         covariance=influence.T @ influence * (fewest / df),
         df=df,
         n=len(judged),
         method="ppi_plus_plus",
         scale="rate_difference",
     )
-    return CorrectedFit(fit, np.array(tunings), np.array(counts), np.array(prompts))
+    tunings = np.array([cell.tuning for cell in cells])
+    counts, prompts = (np.array(each) for each in zip(*((c.labels, c.prompts) for c in cells), strict=True))
+    return CorrectedFit(fit, tunings, counts, prompts)
+
+
+class _Corrected(NamedTuple):
+    """One cell: its rate, what each prompt (n,) contributes to it, lambda, and its labels and labelled prompts."""
+
+    estimate: float
+    influence: Floats
+    tuning: float
+    labels: int
+    prompts: int
+
+
+def _correct_cell(
+    judged: Floats,
+    shares: Floats,
+    labels: LabelledAnswers,
+    cell: int,
+    stratum: NDArray[np.intp],
+    tuning: float | None,
+) -> _Corrected:
+    chosen = labels.cell == cell
+    human, verdict, prompt, labelled = _by_prompt(labels, chosen, len(judged))
+    if labelled < FEWEST_PROMPTS:
+        raise ValueError(f"cell {cell} has labels of {labelled} prompts: a correction needs {FEWEST_PROMPTS}")
+    part = np.where(np.isfinite(judged), shares, 0.0)
+    if not part.any():
+        raise ValueError(f"cell {cell} has no judged rate")
+    part /= part.sum()
+    column = np.where(part > 0, judged, 0.0)
+    share = prompt / prompt.sum()
+    truth, read = human / prompt.sum(), verdict / prompt.sum()
+    whole = _about_means(part * column, part, stratum)
+    truth_part, read_part = (_about_means(each, share, stratum) for each in (truth, read))
+    best = _tune(truth_part, read_part, whole) if tuning is None else tuning
+    estimate = best * float(part @ column) + float(truth.sum()) - best * float(read.sum())
+    influence = truth_part - best * (read_part - whole)
+    return _Corrected(estimate, influence, best, int(chosen.sum()), labelled)
 
 
 def _strata(

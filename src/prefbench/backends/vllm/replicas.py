@@ -7,6 +7,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from prefbench.backends.vllm.engine import Job, to_prompt
@@ -37,11 +38,10 @@ class ReplicatedEngine:
                 AsyncEngineArgs(disable_log_stats=True, enable_log_requests=False, **arguments)
             )
 
-        try:
+        with ExitStack() as undo:  # whatever ends the start, a Ctrl-C too, ends the loop
+            undo.callback(self._end_loop)
             self._engine = self._wait(start())
-        except BaseException:
-            self._end_loop()
-            raise
+            undo.pop_all()
         self.config = self._engine.vllm_config
 
     def submit(self, job: Job) -> str:

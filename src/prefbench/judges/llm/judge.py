@@ -6,6 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,11 +128,10 @@ class ModelJudge:
         self.close()
         self._place = place
         self._finished.clear()
-        try:
+        with ExitStack() as undo:  # whatever ends it, a Ctrl-C too, closes what is open by then
+            undo.callback(self.close)
             self._open_in(place)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def _open_in(self, place: Workplace) -> None:
         backend = self._open_backend()
